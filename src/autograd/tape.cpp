@@ -1,0 +1,116 @@
+#include "autograd/tape.h"
+
+#include <algorithm>
+
+namespace gmail {
+
+int Tape::new_slot(const Tensor& value) {
+  Slot slot;
+  slot.shape = value.shape();
+  slot.dtype = value.dtype();
+  slots_.push_back(std::move(slot));
+  return static_cast<int>(slots_.size()) - 1;
+}
+
+Var Tape::input(Tensor value) {
+  if (!recording_) return Var(std::move(value));
+  const int id = new_slot(value);
+  slots_.back().keep = true;
+  return Var(std::move(value), id);
+}
+
+Var Tape::leaf(Tensor value, GradSlot& slot) {
+  if (!recording_) return Var(std::move(value));
+  if (!slot.grad) slot.grad = Tensor::zeros(value.shape(), value.dtype(), value.device());
+  const int id = new_slot(value);
+  slots_.back().sink = &slot;
+  return Var(std::move(value), id);
+}
+
+Var Tape::record(Tensor y, std::initializer_list<Var> inputs, Backward backward) {
+  const bool tracked = std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.tracked(); });
+  if (!recording_ || !tracked) return Var(std::move(y));
+  const int id = new_slot(y);
+  nodes_.push_back({id, std::move(backward)});
+  return Var(std::move(y), id);
+}
+
+Var Tape::record(Tensor y, const std::vector<Var>& inputs, Backward backward) {
+  const bool tracked = std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.tracked(); });
+  if (!recording_ || !tracked) return Var(std::move(y));
+  const int id = new_slot(y);
+  nodes_.push_back({id, std::move(backward)});
+  return Var(std::move(y), id);
+}
+
+Grad Tape::want(const Var& v) {
+  if (!v.tracked()) return {};
+  Slot& slot = slots_[static_cast<size_t>(v.id)];
+  if (slot.sink != nullptr) {
+    const bool add = slot.sink->written;
+    slot.sink->written = true;
+    return {slot.sink->grad, add};
+  }
+  if (!slot.grad) {
+    slot.grad = ctx_.empty(slot.shape, slot.dtype);
+    return {slot.grad, false};
+  }
+  if (slot.shared) {
+    Tensor own = ctx_.empty(slot.shape, slot.dtype);
+    own.copy_from(slot.grad);
+    slot.grad = own;
+    slot.shared = false;
+  }
+  return {slot.grad, true};
+}
+
+void Tape::pass(const Var& v, const Tensor& dy) {
+  if (!v.tracked()) return;
+  Slot& slot = slots_[static_cast<size_t>(v.id)];
+  GMAIL_CHECK(dy.numel() == slot.shape.numel(), "[tape] gradient ", dy.shape(), " for a value ", slot.shape);
+  if (slot.sink == nullptr && !slot.grad) {
+    slot.grad = dy.reshape(slot.shape);
+    slot.shared = true;
+    return;
+  }
+  Grad g = want(v);
+  with_float_type(dy.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* out = g.t.data<T>();
+    const T* in = dy.data<T>();
+    for (int64_t i = 0; i < dy.numel(); ++i) out[i] = g.add ? out[i] + in[i] : in[i];
+  });
+}
+
+void Tape::backward(const Var& y, const Tensor& dy) {
+  GMAIL_CHECK(dy || y.value.numel() == 1, "[tape] backward without dy needs one element, got ", y.shape());
+  backward(std::vector<Var>{y}, {dy ? dy : Tensor::full(y.shape(), 1, y.dtype())});
+}
+
+void Tape::backward(const std::vector<Var>& ys, const std::vector<Tensor>& dys) {
+  GMAIL_CHECK(!consumed_, "[tape] backward was already run: the tape is consumed");
+  GMAIL_CHECK(ys.size() == dys.size(), "[tape] ", ys.size(), " values, ", dys.size(), " gradients");
+  consumed_ = true;
+  for (size_t i = 0; i < ys.size(); ++i) {
+    GMAIL_CHECK(ys[i].tracked(), "[tape] backward from a value that depends on nothing tracked");
+    GMAIL_CHECK(dys[i].shape() == ys[i].shape(), "[tape] dy ", dys[i].shape(), " for y ", ys[i].shape());
+    pass(ys[i], dys[i]);
+  }
+  while (!nodes_.empty()) {
+    Node node = std::move(nodes_.back());
+    nodes_.pop_back();
+    Slot& slot = slots_[static_cast<size_t>(node.output)];
+    if (!slot.grad) continue;  // nothing downstream used it
+    const Tensor dy = std::move(slot.grad);
+    slot.grad = Tensor();
+    node.backward(dy);
+  }
+}
+
+Tensor Tape::grad(const Var& v) const {
+  GMAIL_CHECK(v.tracked(), "[tape] grad of a value that is not tracked");
+  const Slot& slot = slots_[static_cast<size_t>(v.id)];
+  return slot.sink != nullptr ? slot.sink->grad : slot.grad;
+}
+
+}  // namespace gmail

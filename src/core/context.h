@@ -1,0 +1,26 @@
+// What an op needs besides its arguments: the device, its stream, and the arena of the step's tensors. No globals.
+#pragma once
+
+#include <memory>
+
+#include "core/arena.h"
+#include "core/device.h"
+#include "core/tensor.h"
+
+namespace gmail {
+
+struct Context {
+  Device device = Device::cpu;
+  Stream stream;
+  std::shared_ptr<Arena> arena = std::make_shared<Arena>();
+
+  // a step tensor: its memory goes back to the arena with its last handle
+  [[nodiscard]] Tensor empty(const Shape& shape, DType dtype) const {
+    return Tensor::empty(shape, dtype, device, arena);
+  }
+  [[nodiscard]] Tensor zeros(const Shape& shape, DType dtype) const {
+    return Tensor::zeros(shape, dtype, device, arena);
+  }
+};
+
+}  // namespace gmail

@@ -1,0 +1,139 @@
+#include "core/tensor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace gmail {
+
+Storage::Storage(size_t bytes, Device device, std::shared_ptr<Arena> arena)
+    : bytes_(bytes), device_(device), arena_(std::move(arena)),
+      memory_(arena_ ? arena_->take(bytes) : aligned_bytes(bytes)) {}
+
+Storage::~Storage() {
+  if (arena_) arena_->give_back(std::move(memory_), bytes_);
+}
+
+Tensor Tensor::empty(const Shape& shape, DType dtype, Device device, std::shared_ptr<Arena> arena) {
+  GMAIL_CHECK(device == Device::cpu, "[tensor] no memory on device ", name_of(device));
+  Tensor t;
+  t.shape_ = shape;
+  t.numel_ = shape.numel();
+  t.dtype_ = dtype;
+  t.storage_ = std::make_shared<Storage>(t.bytes(), device, std::move(arena));
+  return t;
+}
+
+Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device, std::shared_ptr<Arena> arena) {
+  Tensor t = empty(shape, dtype, device, std::move(arena));
+  std::memset(t.raw(), 0, t.bytes());
+  return t;
+}
+
+Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
+  Tensor t = empty(shape, dtype);
+  t.fill(value);
+  return t;
+}
+
+Tensor Tensor::reshape(const Shape& shape) const {
+  GMAIL_CHECK(shape.numel() == numel_, "[reshape] from ", shape_, " to ", shape);
+  Tensor t = *this;
+  t.shape_ = shape;
+  return t;
+}
+
+Tensor Tensor::rows(int64_t begin, int64_t end) const {
+  GMAIL_CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= size(0), "[rows] ", begin, " to ", end, " of ",
+              shape_);
+  Tensor t = *this;
+  t.shape_ = shape_.with(0, end - begin);
+  t.numel_ = t.shape_.numel();
+  const int64_t row = size(0) == 0 ? 0 : numel_ / size(0);
+  t.offset_ += static_cast<size_t>(begin * row * size_of(dtype_));
+  return t;
+}
+
+Tensor Tensor::clone() const {
+  Tensor t = empty(shape_, dtype_, device());
+  std::memcpy(t.raw(), raw(), bytes());
+  return t;
+}
+
+Tensor Tensor::to(DType dtype) const {
+  if (dtype == dtype_) return *this;
+  Tensor t = empty(shape_, dtype, device());
+  t.copy_from(*this);
+  return t;
+}
+
+namespace {
+template <class F>
+void with_any_type(DType t, F&& f) {
+  switch (t) {
+    case DType::float32: return f(float{});
+    case DType::bfloat16: return f(bfloat16{});
+    case DType::float64: return f(double{});
+    case DType::int32: return f(int32_t{});
+  }
+}
+template <class T>
+double as_double(T v) {
+  if constexpr (std::is_same_v<T, bfloat16>) return static_cast<double>(static_cast<float>(v));
+  else return static_cast<double>(v);
+}
+template <class T>
+T from_double(double v) {
+  if constexpr (std::is_same_v<T, bfloat16>) return bfloat16(static_cast<float>(v));
+  else return static_cast<T>(v);
+}
+}  // namespace
+
+void Tensor::copy_from(const Tensor& source) {
+  GMAIL_CHECK(source.numel() == numel_, "[copy] from ", source.shape(), " to ", shape_);
+  if (source.dtype() == dtype_) {
+    std::memmove(raw(), source.raw(), bytes());
+    return;
+  }
+  with_any_type(dtype_, [&](auto to) {
+    with_any_type(source.dtype(), [&](auto from) {
+      const auto* in = source.data<decltype(from)>();
+      auto* out = data<decltype(to)>();
+      for (int64_t i = 0; i < numel_; ++i) out[i] = from_double<decltype(to)>(as_double(in[i]));
+    });
+  });
+}
+
+void Tensor::fill(double value) {
+  with_any_type(dtype_, [&](auto t) {
+    std::fill_n(data<decltype(t)>(), numel_, from_double<decltype(t)>(value));
+  });
+}
+
+double Tensor::at(int64_t i) const {
+  GMAIL_CHECK(i >= 0 && i < numel_, "[tensor] element ", i, " of ", shape_);
+  double value = 0;
+  with_any_type(dtype_, [&](auto t) { value = as_double(data<decltype(t)>()[i]); });
+  return value;
+}
+
+double Tensor::item() const {
+  GMAIL_CHECK(numel_ == 1, "[item] expected one element, got ", shape_);
+  return at(0);
+}
+
+bool Tensor::all_finite() const {
+  bool finite = true;
+  with_any_type(dtype_, [&](auto t) {
+    const auto* p = data<decltype(t)>();
+    for (int64_t i = 0; i < numel_; ++i) finite = finite && std::isfinite(as_double(p[i]));
+  });
+  return finite;
+}
+
+void Tensor::check_type(DType wanted) const {
+  GMAIL_CHECK(defined(), "[tensor] an absent tensor was read");
+  GMAIL_CHECK(dtype_ == wanted, "[tensor] expected ", name_of(wanted), ", got ", name_of(dtype_));
+}
+
+}  // namespace gmail

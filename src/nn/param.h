@@ -1,0 +1,25 @@
+// A parameter: its name in the checkpoint, its value, its gradient. Modules own their Params; a ParamList is the flat view
+// that training and saving need.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "autograd/tape.h"
+
+namespace gmail {
+
+struct Param {
+  std::string name;
+  Tensor value;
+  GradSlot slot;
+  bool trainable = true;  // false: frozen; never on the tape, its storage is constant
+  bool decay = true;      // weight decay applies (false for biases, norms, scalars)
+
+  // the parameter as an op's argument
+  [[nodiscard]] Var on(Tape& tape) { return trainable ? tape.leaf(value, slot) : tape.constant(value); }
+};
+
+using ParamList = std::vector<Param*>;
+
+}  // namespace gmail

@@ -1,0 +1,15 @@
+// Dropout (Srivastava et al. 2014): y = x m / (1 - p), m_i = [u_i >= p], u_i uniform from Philox(seed, dropout, step, index)
+// at element i. The mask is drawn again in backward, never stored.
+#pragma once
+
+#include "ops/grad.h"
+
+namespace gmail {
+struct DropoutKey {
+  uint64_t seed = 0, step = 0, index = 0;  // index: a different number for each dropout of a model
+};
+namespace cpu {
+void dropout_forward(Tensor& y, const Tensor& x, double p, const DropoutKey& key);
+void dropout_backward(Grad dx, const Tensor& dy, double p, const DropoutKey& key);
+}  // namespace cpu
+}  // namespace gmail

@@ -1,0 +1,26 @@
+// A gradient that a backward function fills: absent (nobody asked for it), overwritten, or added to. The caller decides,
+// the kernel obeys; there is no hidden memset.
+#pragma once
+
+#include "core/tensor.h"
+
+namespace gmail {
+
+struct Grad {
+  Tensor t;          // absent: do not compute it
+  bool add = false;  // true: t += g, false: t = g
+  explicit operator bool() const { return t.defined(); }
+};
+
+namespace cpu {
+// How a kernel writes element i of a gradient.
+template <class T>
+struct GradWriter {
+  T* p = nullptr;
+  bool add = false;
+  explicit GradWriter(Grad g) : p(g ? g.t.data<T>() : nullptr), add(g.add) {}
+  explicit operator bool() const { return p != nullptr; }
+  void put(int64_t i, T v) const { p[i] = add ? p[i] + v : v; }
+};
+}  // namespace cpu
+}  // namespace gmail

@@ -1,0 +1,110 @@
+#include "ops/layer_norm.h"
+
+#include <cmath>
+
+#include "core/parallel_for.h"
+#include "ops/reduce.h"
+#include "ops/simd.h"
+
+namespace gmail::cpu {
+namespace {
+
+struct Sizes {
+  int64_t N, C;
+};
+
+Sizes check(const Tensor& x, const Tensor& w, const Tensor& b) {
+  GMAIL_CHECK(x.rank() >= 1 && x.size(-1) > 0, "[layer_norm] x must have a last dimension, got ", x.shape());
+  const int64_t C = x.size(-1);
+  for (const Tensor* p : {&w, &b})
+    GMAIL_CHECK(!*p || p->shape() == Shape{C}, "[layer_norm] weight and bias must be (", C, "), got ", p->shape());
+  return {x.numel() / C, C};
+}
+
+template <class T>
+void forward(T* y, T* mu, T* r, const T* x, const T* w, const T* b, Sizes s, double eps) {
+  parallel_for(s.N, 32, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const T* xn = x + n * s.C;
+      T* yn = y + n * s.C;
+      T sum = 0, square = 0;
+      GMAIL_SIMD_SUM(sum)
+      for (int64_t c = 0; c < s.C; ++c) sum += xn[c];
+      const T mean = sum / static_cast<T>(s.C);
+      GMAIL_SIMD_SUM(square)
+      for (int64_t c = 0; c < s.C; ++c) square += (xn[c] - mean) * (xn[c] - mean);
+      const T rstd = T(1) / std::sqrt(square / static_cast<T>(s.C) + static_cast<T>(eps));
+      for (int64_t c = 0; c < s.C; ++c) {
+        const T v = (xn[c] - mean) * rstd;
+        yn[c] = (w ? w[c] * v : v) + (b ? b[c] : T(0));
+      }
+      mu[n] = mean;
+      r[n] = rstd;
+    }
+  });
+}
+
+template <class T>
+void backward_x(GradWriter<T> dx, const T* dy, const T* x, const T* w, const T* mu, const T* r, Sizes s) {
+  parallel_for(s.N, 32, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const T *xn = x + n * s.C, *dyn = dy + n * s.C;
+      T mean_g = 0, mean_gn = 0;
+      GMAIL_SIMD_SUM(mean_g, mean_gn)
+      for (int64_t c = 0; c < s.C; ++c) {
+        const T g = w ? dyn[c] * w[c] : dyn[c];
+        mean_g += g;
+        mean_gn += g * (xn[c] - mu[n]) * r[n];
+      }
+      mean_g /= static_cast<T>(s.C);
+      mean_gn /= static_cast<T>(s.C);
+      GMAIL_SIMD
+      for (int64_t c = 0; c < s.C; ++c) {
+        const T g = w ? dyn[c] * w[c] : dyn[c];
+        dx.put(n * s.C + c, r[n] * (g - mean_g - (xn[c] - mu[n]) * r[n] * mean_gn));  // eq. (2)
+      }
+    }
+  });
+}
+
+template <class T>
+void backward_wb(GradWriter<T> dw, GradWriter<T> db, const T* dy, const T* x, const T* mu, const T* r, Sizes s) {
+  const Scratch<T> sums(2 * s.C);
+  sum_rows(sums.data(), s.N, 2 * s.C, [&](int64_t n, T* partial) {  // eq. (3)
+    const T *xn = x + n * s.C, *dyn = dy + n * s.C;
+    GMAIL_SIMD
+    for (int64_t c = 0; c < s.C; ++c) {
+      partial[c] += dyn[c] * (xn[c] - mu[n]) * r[n];
+      partial[s.C + c] += dyn[c];
+    }
+  });
+  for (int64_t c = 0; c < s.C; ++c) {
+    if (dw) dw.put(c, sums[c]);
+    if (db) db.put(c, sums[s.C + c]);
+  }
+}
+
+}  // namespace
+
+void layer_norm_forward(Tensor& y, Tensor& mu, Tensor& r, const Tensor& x, const Tensor& w, const Tensor& b,
+                        double eps) {
+  const Sizes s = check(x, w, b);
+  with_float_type(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    forward<T>(y.data<T>(), mu.data<T>(), r.data<T>(), x.data<T>(), w ? w.data<T>() : nullptr,
+               b ? b.data<T>() : nullptr, s, eps);
+  });
+}
+
+void layer_norm_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
+                         const Tensor& mu, const Tensor& r) {
+  const Sizes s = check(x, w, Tensor());
+  with_float_type(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T *pdy = dy.data<T>(), *px = x.data<T>(), *pmu = mu.data<T>(), *pr = r.data<T>();
+    if (dx) backward_x<T>(GradWriter<T>(dx), pdy, px, w ? w.data<T>() : nullptr, pmu, pr, s);
+    if (dw || db) backward_wb<T>(GradWriter<T>(dw), GradWriter<T>(db), pdy, px, pmu, pr, s);
+  });
+}
+
+}  // namespace gmail::cpu
