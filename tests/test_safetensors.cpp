@@ -1,0 +1,275 @@
+// Protects files: a write is whole or did not happen, safetensors round trips bit for bit, hostile headers
+// are refused with an error and never crash, and loading parameters reports every problem at once.
+#include "catch.h"
+
+#include <sys/resource.h>
+
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <limits>
+
+#include "gradcheck.h"
+#include "io/half.h"
+#include "nn/param_file.h"
+#include "temporary.h"
+
+using namespace gmail;
+using namespace gmail::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::string with_header(const std::string& header, const std::string& data) {
+  std::string length;
+  for (size_t i = 0; i < 8; ++i) length += static_cast<char>((header.size() >> (8 * i)) & 0xffU);
+  return length + header + data;
+}
+
+// What opening a file with this header and n bytes of data says; "" if it is accepted.
+std::string complaint(const std::string& header, size_t n = 0) {
+  const TemporaryDir dir;
+  const auto path = dir / "f.safetensors";
+  write_atomically(path, with_header(header, std::string(n, '\0')));
+  try {
+    const SafetensorsFile file(path);
+    return "";
+  } catch (const InputError& e) {
+    return e.what();
+  }
+}
+
+void check_full(const std::filesystem::path& path, const std::string& message) {
+  CHECK_THROWS_WITH(write_atomically(path, std::string(100'000, 'x')), message);
+  try {
+    write_atomically(path, std::string(100'000, 'x'));
+    CHECK(false);
+  } catch (const Error& e) {
+    CHECK(e.exit_code() == 1);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("files: a write that fails leaves the old file and nothing else") {
+  const TemporaryDir dir;
+  const auto path = dir / "a.txt";
+  write_atomically(path, "old");
+  CHECK_THROWS_WITH(write_atomically(path,
+                                     [](const ByteSink& write) {
+                                       write(std::as_bytes(std::span("half", 4)));
+                                       throw Error("stop");
+                                     }),
+                    "stop");
+  CHECK(read_text(path) == "old");
+
+  check_full("/dev/full", "cannot write /dev/full: No space left on device");
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{4096, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  check_full(path, concat("cannot write ", path.string(), ": File too large"));
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  CHECK(read_text(path) == "old");
+  CHECK(dir.entries() == 1);
+
+  write_atomically(path, "");
+  CHECK(read_text(path).empty());
+  CHECK(dir.entries() == 1);
+}
+
+TEST_CASE("files: an impossible path is the user's mistake") {
+  const TemporaryDir dir;
+  CHECK_THROWS_AS(write_atomically(dir / "no" / "such.txt", "x"), InputError);
+  CHECK_THROWS_AS(write_atomically(dir.path(), "x"), InputError);
+  CHECK_THROWS_AS(read_text(dir.path()), InputError);
+  CHECK_THROWS_WITH(read_text(dir / "none"),
+                    "cannot read " + (dir / "none").string() + ": No such file or directory");
+  write_atomically(dir / "file", "x");
+  CHECK_THROWS_AS(make_dirs(dir / "file" / "sub"), InputError);
+  make_dirs(dir / "a" / "b");
+  make_dirs(dir / "a" / "b");
+  CHECK(std::filesystem::is_directory(dir / "a" / "b"));
+}
+
+TEST_CASE("half: every value goes to float and back, and rounding is to nearest even") {
+  for (uint32_t h = 0; h < 0x10000; ++h) {
+    const float f = half_to_float(static_cast<uint16_t>(h));
+    if (std::isnan(f)) {
+      CHECK((h & 0x7fffU) > 0x7c00U);
+      CHECK(std::isnan(half_to_float(float_to_half(f))));
+    } else if (float_to_half(f) != h) {
+      FAIL("half " << h << " became " << float_to_half(f));
+    }
+  }
+  CHECK(half_to_float(0x3c00) == 1.0F);
+  CHECK(half_to_float(0x7bff) == 65504.0F);
+  CHECK(half_to_float(0x0001) == 0x1p-24F);
+  CHECK(half_to_float(0xfc00) == -std::numeric_limits<float>::infinity());
+  CHECK(float_to_half(1 + 0x1p-11F) == 0x3c00);      // a tie goes down to even
+  CHECK(float_to_half(1 + 3 * 0x1p-11F) == 0x3c02);  // a tie goes up to even
+  CHECK(float_to_half(1 + 0x1p-11F + 0x1p-20F) == 0x3c01);
+  CHECK(float_to_half(65519.996F) == 0x7bff);
+  CHECK(float_to_half(65520.0F) == 0x7c00);
+  CHECK(float_to_half(-0x1p-25F) == 0x8000);  // a tie with zero
+  CHECK(float_to_half(0x1.8p-24F) == 0x0002);
+}
+
+TEST_CASE("safetensors: round trip, metadata, order, padding") {
+  const TemporaryDir dir;
+  const auto path = dir / "f.safetensors";
+  const std::vector<NamedTensor> tensors = {
+      {"b", random({3, 5}, 1, DType::float32)},
+      {"a", random({2}, 2, DType::float32)},
+      {"wide", random({7}, 3)},
+      {"short", random({3}, 4).to(DType::bfloat16)},
+      {"ids", Tensor::from<int32_t>(std::vector<int32_t>{1, -2, 2147483647}, {3})},
+      {"scalar", Tensor::full({}, 2.5)},
+      {"none", Tensor::empty({0, 4})},
+      {"\"q\\ \xc3\xa9", Tensor::full({1}, 1)}};
+  save_safetensors(path, tensors, {{"step", "7"}, {"note", "a \"b\"\n"}});
+  const SafetensorsFile file(path);
+  CHECK(file.metadata() == Metadata{{"step", "7"}, {"note", "a \"b\"\n"}});
+  CHECK(file.names().size() == tensors.size());
+  for (const NamedTensor& t : tensors) {
+    const Tensor back = file.read(t.name);
+    CHECK(back.dtype() == t.tensor.dtype());
+    CHECK(close(back, t.tensor, 0) == "");
+  }
+  CHECK(close(file.read("short", DType::float32), tensors[3].tensor.to(DType::float32), 0) == "");
+  CHECK_FALSE(file.has("c"));
+  CHECK_THROWS_WITH(file.read("c"), "[safetensors] " + path.string() + ": no tensor 'c'");
+
+  const std::string text = read_text(path);
+  const auto length = static_cast<size_t>(static_cast<unsigned char>(text[0])) +
+                      256 * static_cast<size_t>(static_cast<unsigned char>(text[1]));
+  CHECK(length % 8 == 0);
+  CHECK(text.find("\"wide\"") < text.find("\"a\""));  // larger alignment first
+  CHECK(text.find("\"a\"") < text.find("\"b\""));     // then by name
+  CHECK(text.find("\"scalar\"") < text.find("\"short\""));
+  auto reversed = tensors;
+  std::reverse(reversed.begin(), reversed.end());
+  save_safetensors(dir / "g.safetensors", reversed, {{"note", "a \"b\"\n"}, {"step", "7"}});
+  CHECK(read_text(dir / "g.safetensors") == text);
+
+  CHECK_THROWS_WITH(save_safetensors(path, {tensors[0], tensors[0]}), Contains("'b' is taken"));
+  CHECK_THROWS_WITH(save_safetensors(path, {{"absent", Tensor()}}), Contains("'absent' is absent"));
+  CHECK(read_text(path) == text);
+}
+
+TEST_CASE("safetensors: half precision on disk") {
+  const TemporaryDir dir;
+  const Tensor x = random({1000}, 5, DType::float32);
+  const std::vector<NamedTensor> tensors = {{"x", x}, {"d", random({3}, 6)}};
+  save_safetensors(dir / "h", tensors, {}, StoreAs::float16);
+  save_safetensors(dir / "b", tensors, {}, StoreAs::bfloat16);
+  const SafetensorsFile half(dir / "h"), brain(dir / "b");
+  CHECK(half.dtype("x") == "F16");
+  CHECK(brain.dtype("x") == "BF16");
+  CHECK(half.dtype("d") == "F64");
+  CHECK(half.read("x").dtype() == DType::float32);
+  CHECK(close(half.read("x"), x, 0x1p-11) == "");
+  CHECK(close(half.read("x"), x, 0x1p-15) != "");
+  CHECK(close(brain.read("x", DType::float32), x.to(DType::bfloat16).to(DType::float32), 0) == "");
+  CHECK_THROWS_WITH(save_safetensors(dir / "h", {{"big", Tensor::full({2}, 70000)}}, {}, StoreAs::float16),
+                    "[safetensors] tensor 'big': 70000 at 0 does not fit in float16");
+  CHECK(SafetensorsFile(dir / "h").has("x"));
+}
+
+TEST_CASE("safetensors: bad headers are named") {
+  const auto one = [](const std::string& entry) { return "{\"t\":" + entry + "}"; };
+  CHECK(complaint(one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})") + "   ", 8) == "");
+  CHECK(complaint("{}") == "");
+  CHECK_THAT(complaint(" {}"), Contains("does not start with '{'"));
+  CHECK_THAT(complaint("{\"t\":"), Contains("parse error"));
+  CHECK_THAT(complaint(one("3")), Contains("tensor 't': expected an object, got number"));
+  CHECK_THAT(complaint(one(R"({"dtype":"F33","shape":[],"data_offsets":[0,4]})"), 4),
+             Contains("unknown dtype \"F33\""));
+  CHECK_THAT(complaint(one(R"({"dtype":"F32","data_offsets":[0,4]})"), 4), Contains("\"shape\" is missing"));
+  CHECK_THAT(complaint(one(R"({"dtype":"F32","shape":[-1],"data_offsets":[0,4]})"), 4),
+             Contains("expected a size"));
+  CHECK_THAT(complaint(one(R"({"dtype":"F32","shape":[1.0],"data_offsets":[0,4]})"), 4),
+             Contains("expected a size"));
+  CHECK_THAT(complaint(one(R"({"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]})")),
+             Contains("overflows"));
+  CHECK_THAT(complaint(one(R"({"dtype":"F32","shape":[1,1,1,1,1,1,1],"data_offsets":[0,4]})"), 4),
+             Contains("rank 7"));
+  CHECK_THAT(complaint(one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4]})"), 4),
+             Contains("need 8 bytes"));
+  CHECK_THAT(complaint(one(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})"), 4),
+             Contains("outside the 4 bytes"));
+  CHECK_THAT(complaint(one(R"({"dtype":"F32","shape":[1],"data_offsets":[8,4]})"), 8), Contains("outside"));
+  CHECK_THAT(complaint(one(R"({"dtype":"F32","shape":[1],"data_offsets":[4,8]})"), 8),
+             Contains("'t' leaves a gap"));
+  CHECK_THAT(complaint(one(R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})"), 8),
+             Contains("the data at 8"));
+  CHECK_THAT(complaint(one(R"({"dtype":"F4","shape":[3],"data_offsets":[0,2]})"), 2),
+             Contains("whole number of bytes"));
+  const std::string t = R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
+  CHECK_THAT(complaint("{\"a\":" + t + ",\"b\":" + t + "}", 4), Contains("'b' overlaps"));
+  CHECK_THAT(complaint("{\"a\":" + t + ",\"a\":" + t + "}", 4), Contains("duplicate key 'a'"));
+  CHECK_THAT(complaint(R"({"__metadata__":{"a":1}})"), Contains("__metadata__ 'a' is not a string"));
+  CHECK_THAT(complaint("{\"t\":" + std::string(100'000, '[')), Contains("nested too deeply"));
+  const TemporaryDir dir;
+  write_atomically(dir / "f", "short");
+  CHECK_THROWS_WITH(SafetensorsFile(dir / "f"), Contains("the file has 5 bytes"));
+  write_atomically(dir / "f", std::string(7, '\xff') + std::string(20, '\x7f'));
+  CHECK_THROWS_WITH(SafetensorsFile(dir / "f"), Contains("at most 100000000 are allowed"));
+}
+
+TEST_CASE("safetensors: mutated files are read or refused, never worse") {
+  const TemporaryDir dir;
+  const auto path = dir / "f.safetensors";
+  save_safetensors(path, {{"first", random({4, 3}, 1, DType::float32)}, {"second", random({5}, 2)}},
+                   {{"k", "v"}});
+  const std::string good = read_text(path);
+  const size_t header = good.size() - 12 * 4 - 5 * 8;
+  Rng rng(1, Purpose::test);
+  int refused = 0;
+  for (int round = 0; round < 2000; ++round) {
+    std::string bad = good;
+    for (int64_t n = 1 + rng.below(3); n > 0; --n) {
+      const auto at = static_cast<size_t>(rng.below(static_cast<int64_t>(header)));
+      const auto kind = rng.below(4);
+      if (kind == 0) bad[at] = static_cast<char>(rng.below(256));
+      if (kind == 1) bad[at] = "0123456789{}[]\",:-"[rng.below(18)];
+      if (kind == 2) bad.erase(at, 1 + static_cast<size_t>(rng.below(8)));
+      if (kind == 3)
+        bad.insert(at, bad.substr(static_cast<size_t>(rng.below(static_cast<int64_t>(bad.size()))), 9));
+    }
+    write_without_flush(path, bad);
+    try {
+      const SafetensorsFile file(path);
+      for (const std::string& name : file.names()) (void)file.read(name);
+    } catch (const InputError&) {
+      ++refused;
+    }
+  }
+  CHECK(refused > 1000);
+  CHECK(refused < 2000);
+}
+
+TEST_CASE("params: loading reports every missing, unexpected and mis-shaped name, and then changes nothing") {
+  const TemporaryDir dir;
+  Param a{"a", random({2, 3}, 1, DType::float32), {}, true, true};
+  Param b{"b", random({4}, 2, DType::float32), {}, true, true};
+  Param c{"c", random({5}, 3, DType::float32), {}, true, true};
+  save_params(dir / "f", {&a, &b}, {{"kind", "test"}}, StoreAs::as_is, "model.");
+  const SafetensorsFile file(dir / "f");
+  Param a2{"a", Tensor::zeros({2, 3}), {}, true, true}, b2{"b", Tensor::zeros({4}), {}, true, true};
+  load_params(file, {&a2, &b2}, "model.");
+  CHECK(close(a2.value, a.value, 0) == "");
+  CHECK(close(b2.value, b.value, 0) == "");
+  Param a3{"a", Tensor::zeros({3, 2}), {}, true, true};
+  CHECK_THROWS_WITH(load_params(file, {&a3, &c}, "model."),
+                    (dir / "f").string() +
+                        " does not fit the model; 1 missing: model.c; 1 unexpected: model.b; "
+                        "1 of another shape: model.a (expected (3,2), found (2,3))");
+  CHECK_THROWS_AS(load_params(file, {&a3, &c}, "model."), InputError);
+  Param b4{"b", Tensor::zeros({4}), {}, true, true};
+  load_params(file, {&b4}, "model.", Unexpected::ignore);
+  CHECK(close(b4.value, b.value, 0) == "");
+  CHECK_THROWS_AS(load_params(file, {&c, &b2}, "model."), InputError);
+}
