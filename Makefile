@@ -1,0 +1,65 @@
+# A thin front to CMake, which is the build: the targets people type. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+BUILD ?= build
+JOBS ?= $(shell nproc)
+DEPS ?= install
+PREFIX ?= /usr/local
+CMAKE_FLAGS ?=
+DEMO_FLAGS ?=
+BENCH_FLAGS ?=
+FLICKR8K ?= ../shared/data/flickr8k
+GMAIL := $(BUILD)/gmail
+
+.PHONY: build deps demo test bench repro-flickr8k tabletop-weights lint format install clean help
+
+build:  ## build the program, the library and the tests (the default)
+	@# An existing build folder keeps its generator; a configuration that failed half-way starts anew.
+	@if [ ! -f $(BUILD)/build.ninja ] && [ ! -f $(BUILD)/Makefile ]; then \
+	  rm -f $(BUILD)/CMakeCache.txt; \
+	  cmake -S . -B $(BUILD) $$(command -v ninja >/dev/null && echo "-G Ninja") $(CMAKE_FLAGS); \
+	elif [ -n "$(strip $(CMAKE_FLAGS))" ]; then \
+	  cmake -S . -B $(BUILD) $(CMAKE_FLAGS); \
+	fi
+	@cmake --build $(BUILD) -j $(JOBS)
+
+deps:  ## install what the build needs (DEPS=skip leaves the system alone)
+	@[ "$(DEPS)" = skip ] || scripts/install_deps.sh
+
+demo: deps  ## the whole method on the built-in world; results in runs/demo/
+	@$(MAKE) --no-print-directory build
+	$(GMAIL) demo $(DEMO_FLAGS)
+
+test: deps  ## every test
+	@$(MAKE) --no-print-directory build
+	$(BUILD)/gmail_tests
+
+bench: build  ## time the workloads on this CPU
+	$(GMAIL) bench cpu $(BENCH_FLAGS)
+
+repro-flickr8k: build  ## real photos: FLICKR8K=DIR names the folder of the data set
+	@if [ -d "$(FLICKR8K)" ]; then \
+	  scripts/repro_flickr8k.sh "$(GMAIL)" "$(FLICKR8K)"; \
+	else \
+	  echo "repro-flickr8k: skipped, there is no folder $(FLICKR8K); name one with FLICKR8K=DIR"; \
+	fi
+
+tabletop-weights: build  ## train the built-in world's encoder and generator again (data/tabletop/)
+	scripts/tabletop_weights.sh "$(GMAIL)"
+
+lint:  ## formatting and house rules
+	scripts/lint.sh
+
+format:  ## format the sources in place
+	git ls-files -- '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format -i
+
+install: build  ## install program, library, headers and data under PREFIX
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:  ## remove the build folders
+	rm -rf build build-asan build-cuda
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
