@@ -15,6 +15,7 @@ struct Param {
   GradSlot slot;
   bool trainable = true;  // false: frozen; never on the tape, its storage is constant
   bool decay = true;      // weight decay applies (false for biases, norms, scalars)
+  bool transposed = false;  // a matrix that its checkpoint stores transposed (GPT-2's Conv1D)
 
   // the parameter as an op's argument
   [[nodiscard]] Var on(Tape& tape) { return trainable ? tape.leaf(value, slot) : tape.constant(value); }

@@ -1,0 +1,162 @@
+#include "models/clip.h"
+
+#include <cmath>
+
+namespace gmail {
+namespace {
+
+std::vector<Block> make_blocks(const std::string& name, const TowerConfig& c) {
+  std::vector<Block> blocks;
+  for (int64_t i = 0; i < c.num_hidden_layers; ++i)
+    blocks.emplace_back(name + std::to_string(i), c.hidden_size, c.num_attention_heads, c.intermediate_size,
+                        c.hidden_act, c.layer_norm_eps);
+  return blocks;
+}
+
+}  // namespace
+
+ImageTower::ImageTower(const ClipConfig& c)
+    : class_embedding(make_param("vision_model.embeddings.class_embedding", {c.vision.hidden_size})),
+      patch_embedding("vision_model.embeddings.patch_embedding", 3, c.vision.hidden_size, c.patch_size,
+                      static_cast<int>(c.patch_size), 0, false),
+      pre_layrnorm("vision_model.pre_layrnorm", c.vision.hidden_size, c.vision.layer_norm_eps),
+      post_layernorm("vision_model.post_layernorm", c.vision.hidden_size, c.vision.layer_norm_eps),
+      layers(make_blocks("vision_model.encoder.layers.", c.vision)),
+      visual_projection("visual_projection", c.vision.hidden_size, c.projection_dim, false) {
+  GMAIL_INPUT(c.patch_size > 0 && c.image_size % c.patch_size == 0, "[clip] patch_size ", c.patch_size,
+              " does not divide image_size ", c.image_size);
+  const int64_t side = c.image_size / c.patch_size;
+  position_embedding =
+      make_param("vision_model.embeddings.position_embedding.weight", {1 + side * side, c.vision.hidden_size});
+}
+
+Var ImageTower::features(Tape& tape, const Var& images) {
+  const int64_t B = images.size(0), W = class_embedding.value.numel(), T = position_embedding.value.size(0);
+  const Var grid = patch_embedding.forward(tape, images);  // (B, S/P, S/P, W)
+  GMAIL_CHECK(grid.size(1) * grid.size(2) + 1 == T, "[clip] images ", images.shape(), " for ", T, " positions");
+  const Var patches = reshape(tape, grid, {B, T - 1, W});
+  Tensor zeros = Tensor::zeros({B, 1, W}, images.dtype());
+  const Var class_token = add(tape, Var(zeros), class_embedding.on(tape));              // (B, 1, W)
+  Var x = add(tape, concat(tape, {class_token, patches}, 1), position_embedding.on(tape));  // (B, T, W)
+  x = pre_layrnorm.forward(tape, x);
+  for (Block& block : layers) x = block.forward(tape, x, {});
+  const Var class_row = gather_rows(tape, x, Tensor::zeros({B}, DType::int32));  // (B, W)
+  return post_layernorm.forward(tape, class_row);
+}
+
+Var ImageTower::encode(Tape& tape, const Var& images) {
+  return visual_projection.forward(tape, features(tape, images));
+}
+
+void ImageTower::collect(ParamList& params) {
+  params.push_back(&class_embedding);
+  patch_embedding.collect(params);
+  params.push_back(&position_embedding);
+  pre_layrnorm.collect(params);
+  for (Block& block : layers) block.collect(params);
+  post_layernorm.collect(params);
+  visual_projection.collect(params);
+}
+
+void ImageTower::each_linear(const std::function<void(Linear&)>& f) {
+  for (Block& block : layers) block.each_linear(f);
+}
+
+void ImageTower::init(uint64_t seed) {
+  const double scale = 1 / std::sqrt(static_cast<double>(class_embedding.value.numel()));
+  for (Param* p : {&class_embedding, &position_embedding, &visual_projection.weight}) init_normal(*p, scale, seed);
+  // OpenAI leaves the patch embedding at PyTorch's default: U(-b, b), b = 1 / sqrt(inputs of an output)
+  const Tensor& w = patch_embedding.weight.value;
+  init_uniform(patch_embedding.weight, 1 / std::sqrt(static_cast<double>(w.numel() / w.size(0))), seed);
+  for (Block& block : layers) block.init(static_cast<int64_t>(layers.size()), seed);
+}
+
+Tensor TokenBatch::key_mask() const {
+  const int64_t B = ids.size(0), T = ids.size(1);
+  Tensor mask = Tensor::empty({B, T}, DType::int32);
+  int32_t* m = mask.data<int32_t>();
+  for (int64_t b = 0; b < B; ++b)
+    for (int64_t t = 0; t < T; ++t) m[b * T + t] = t <= end.data<int32_t>()[b] ? 1 : 0;
+  return mask;
+}
+
+TokenBatch make_token_batch(const Tensor& ids, int32_t end_id) {
+  const int64_t B = ids.size(0), T = ids.size(1);
+  const int32_t* in = ids.data<int32_t>();
+  TokenBatch out;
+  out.end = Tensor::zeros({B}, DType::int32);
+  int64_t longest = 0;
+  for (int64_t b = 0; b < B; ++b) {
+    int64_t t = 0;
+    while (t < T && in[b * T + t] != end_id) ++t;
+    GMAIL_CHECK(t < T, "[clip] row ", b, " of the tokens has no end token ", end_id);
+    out.end.data<int32_t>()[b] = static_cast<int32_t>(t);
+    longest = std::max(longest, t + 1);
+  }
+  out.ids = Tensor::empty({B, longest}, DType::int32);
+  for (int64_t b = 0; b < B; ++b) std::copy_n(in + b * T, longest, out.ids.data<int32_t>() + b * longest);
+  return out;
+}
+
+TextTower::TextTower(const ClipConfig& c)
+    : token_embedding(make_param("text_model.embeddings.token_embedding.weight", {c.vocab_size, c.text.hidden_size})),
+      position_embedding(make_param("text_model.embeddings.position_embedding.weight",
+                                    {c.max_position_embeddings, c.text.hidden_size})),
+      layers(make_blocks("text_model.encoder.layers.", c.text)),
+      final_layer_norm("text_model.final_layer_norm", c.text.hidden_size, c.text.layer_norm_eps),
+      text_projection("text_projection", c.text.hidden_size, c.projection_dim, false) {}
+
+Var TextTower::tokens(Tape& tape, const TokenBatch& text) {
+  const int64_t T = text.ids.size(1), context = position_embedding.value.size(0);
+  GMAIL_CHECK(T <= context, "[clip] ", T, " tokens for a context of ", context);
+  const Var positions = slice(tape, position_embedding.on(tape), 0, 0, T);           // (T, W)
+  Var x = add(tape, embedding(tape, token_embedding.on(tape), text.ids), positions);  // (B, T, W)
+  for (Block& block : layers) x = block.forward(tape, x, {.causal = true, .keys = {}});
+  return final_layer_norm.forward(tape, x);
+}
+
+Var TextTower::pooled(Tape& tape, const Var& tokens, const TokenBatch& text) {
+  return gather_rows(tape, tokens, text.end);
+}
+
+Var TextTower::encode(Tape& tape, const TokenBatch& text) {
+  return text_projection.forward(tape, pooled(tape, tokens(tape, text), text));
+}
+
+void TextTower::collect(ParamList& params) {
+  params.insert(params.end(), {&token_embedding, &position_embedding});
+  for (Block& block : layers) block.collect(params);
+  final_layer_norm.collect(params);
+  text_projection.collect(params);
+}
+
+void TextTower::each_linear(const std::function<void(Linear&)>& f) {
+  for (Block& block : layers) block.each_linear(f);
+}
+
+void TextTower::init(uint64_t seed) {
+  init_normal(token_embedding, 0.02, seed);
+  init_normal(position_embedding, 0.01, seed);
+  const auto width = static_cast<double>(token_embedding.value.size(1));
+  init_normal(text_projection.weight, 1 / std::sqrt(width), seed);
+  for (Block& block : layers) block.init(static_cast<int64_t>(layers.size()), seed);
+}
+
+Clip::Clip(const ClipConfig& c) : config(c), image(c), text(c), logit_scale(make_param("logit_scale", {}, false)) {
+  logit_scale.value.fill(c.logit_scale_init_value);
+}
+
+void Clip::init(uint64_t seed) {
+  image.init(seed);
+  text.init(seed);
+}
+
+ParamList Clip::params() {
+  ParamList params;
+  text.collect(params);
+  image.collect(params);
+  params.push_back(&logit_scale);
+  return params;
+}
+
+}  // namespace gmail

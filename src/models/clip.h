@@ -1,0 +1,93 @@
+// CLIP (Radford et al. 2021, arXiv:2103.00020), exactly as OpenAI's clip/model.py; parameter names as Hugging Face's
+// CLIPModel (the misspelt "pre_layrnorm" included). Sizes come from a config.json in Hugging Face's form.
+//
+//   image tower   patches -> [class token; patches] + positions -> pre-LN -> L blocks -> LN of the class token -> projection
+//   text tower    tokens + positions -> L causal blocks -> LN -> row of the end-of-text token -> projection
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "nn/conv.h"
+#include "nn/transformer.h"
+
+namespace gmail {
+
+struct TowerConfig {
+  int64_t hidden_size = 0, intermediate_size = 0, num_hidden_layers = 0;
+  int num_attention_heads = 0;
+  Activation hidden_act = Activation::quick_gelu;
+  double layer_norm_eps = 1e-5;
+};
+
+struct ClipConfig {
+  int64_t projection_dim = 0;
+  double logit_scale_init_value = 2.6592;  // ln(1 / 0.07)
+  TowerConfig vision, text;
+  int64_t image_size = 0, patch_size = 0;
+  int64_t vocab_size = 0, max_position_embeddings = 0;
+
+  // Hugging Face's config.json. A missing size or an unknown hidden_act is an error that names `file` and the key.
+  [[nodiscard]] static ClipConfig from_json(const nlohmann::json& json, const std::string& file);
+  [[nodiscard]] nlohmann::json to_json() const;
+};
+
+// "quick_gelu" | "gelu" <-> Activation
+[[nodiscard]] Activation activation_of(const std::string& name, const std::string& where);
+[[nodiscard]] std::string name_of(Activation kind);
+
+struct ImageTower {
+  Param class_embedding;  // (W)
+  Conv patch_embedding;   // (W, 3, P, P), no bias
+  Param position_embedding;  // (1 + patches, W)
+  LayerNorm pre_layrnorm, post_layernorm;
+  std::vector<Block> layers;
+  Linear visual_projection;  // (E, W), no bias
+
+  ImageTower() = default;
+  explicit ImageTower(const ClipConfig& config);
+  // images (B, S, S, 3), normalised -> class token after the last LayerNorm (B, W)
+  [[nodiscard]] Var features(Tape& tape, const Var& images);
+  // images -> embeddings after the projection, before normalisation (B, E)
+  [[nodiscard]] Var encode(Tape& tape, const Var& images);
+  void collect(ParamList& params);
+  void each_linear(const std::function<void(Linear&)>& f);  // those of the blocks
+  void init(uint64_t seed);
+};
+
+// Token rows for the text tower. ids (B, T) int32: start, words, end, zeros; end (B) int32: the end token's position.
+struct TokenBatch {
+  Tensor ids, end;
+  [[nodiscard]] Tensor key_mask() const;  // (B, T) int32: 1 up to and including the end token
+};
+// Trims the padding columns that no row uses: causal attention makes the result the same.
+[[nodiscard]] TokenBatch make_token_batch(const Tensor& ids, int32_t end_id);
+
+struct TextTower {
+  Param token_embedding, position_embedding;  // (V, W), (T, W)
+  std::vector<Block> layers;
+  LayerNorm final_layer_norm;
+  Linear text_projection;  // (E, W), no bias
+
+  TextTower() = default;
+  explicit TextTower(const ClipConfig& config);
+  [[nodiscard]] Var tokens(Tape& tape, const TokenBatch& text);                       // (B, T, W), after the last LayerNorm
+  [[nodiscard]] Var pooled(Tape& tape, const Var& tokens, const TokenBatch& text);    // (B, W): the end token's row
+  [[nodiscard]] Var encode(Tape& tape, const TokenBatch& text);                       // (B, E), before normalisation
+  void collect(ParamList& params);
+  void each_linear(const std::function<void(Linear&)>& f);
+  void init(uint64_t seed);
+};
+
+struct Clip {
+  ClipConfig config;
+  ImageTower image;
+  TextTower text;
+  Param logit_scale;  // scalar: ln(1 / tau)
+
+  Clip() = default;
+  explicit Clip(const ClipConfig& clip_config);
+  void init(uint64_t seed);
+  [[nodiscard]] ParamList params();
+};
+
+}  // namespace gmail

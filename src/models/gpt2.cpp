@@ -1,0 +1,128 @@
+#include "models/gpt2.h"
+
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+namespace gmail {
+
+Gpt2Config Gpt2Config::from_json(const nlohmann::json& j, const std::string& file) {
+  Gpt2Config c;
+  const auto size = [&](const char* key) {
+    GMAIL_INPUT(j.contains(key) && j[key].is_number_integer() && j[key].get<int64_t>() > 0, file, ": field \"", key,
+                "\": expected a positive integer, found ", j.contains(key) ? j[key].dump() : "nothing");
+    return j[key].get<int64_t>();
+  };
+  c.vocab_size = size("vocab_size");
+  c.n_positions = size("n_positions");
+  c.n_embd = size("n_embd");
+  c.n_layer = size("n_layer");
+  c.n_head = static_cast<int>(size("n_head"));
+  c.layer_norm_epsilon = j.value("layer_norm_epsilon", 1e-5);
+  return c;
+}
+
+nlohmann::json Gpt2Config::to_json() const {
+  return {{"model_type", "gpt2"}, {"vocab_size", vocab_size}, {"n_positions", n_positions}, {"n_embd", n_embd},
+          {"n_layer", n_layer},   {"n_head", n_head},         {"layer_norm_epsilon", layer_norm_epsilon}};
+}
+
+KvCache KvCache::select(const std::vector<int64_t>& source) const {
+  const auto pick = [&](const Tensor& t) {
+    Tensor out = Tensor::empty(t.shape().with(0, static_cast<int64_t>(source.size())), t.dtype());
+    const size_t row = t.bytes() / static_cast<size_t>(t.size(0));
+    for (size_t i = 0; i < source.size(); ++i)
+      std::memcpy(out.raw() + i * row, t.raw() + static_cast<size_t>(source[i]) * row, row);
+    return out;
+  };
+  KvCache out;
+  for (size_t i = 0; i < k.size(); ++i) {
+    out.k.push_back(pick(k[i]));
+    out.v.push_back(pick(v[i]));
+  }
+  return out;
+}
+
+Gpt2Block::Gpt2Block(const std::string& name, const Gpt2Config& c)
+    : ln_1(name + ".ln_1", c.n_embd, c.layer_norm_epsilon), ln_2(name + ".ln_2", c.n_embd, c.layer_norm_epsilon),
+      c_attn(name + ".attn.c_attn", c.n_embd, 3 * c.n_embd), c_proj(name + ".attn.c_proj", c.n_embd, c.n_embd),
+      mlp_c_fc(name + ".mlp.c_fc", c.n_embd, 4 * c.n_embd), mlp_c_proj(name + ".mlp.c_proj", 4 * c.n_embd, c.n_embd),
+      heads(c.n_head) {
+  GMAIL_INPUT(heads >= 1 && c.n_embd % heads == 0, "[gpt2] ", heads, " heads do not divide n_embd ", c.n_embd);
+  for (Linear* l : {&c_attn, &c_proj, &mlp_c_fc, &mlp_c_proj}) l->weight.transposed = true;
+}
+
+namespace {
+// cache (B, t, C) absent at first, then the new rows appended
+Tensor append(Tape& tape, const Tensor& cache, const Var& rows) {
+  return cache ? concat(tape, {Var(cache), rows}, 1).value : rows.value;
+}
+}  // namespace
+
+Var Gpt2Block::forward(Tape& tape, const Var& x, Tensor* k_cache, Tensor* v_cache) {
+  const int64_t C = x.size(-1);
+  const Var qkv = c_attn.forward(tape, ln_1.forward(tape, x));  // (B, T, 3C)
+  const Var q = slice(tape, qkv, 2, 0, C);
+  Var k = slice(tape, qkv, 2, C, 2 * C), v = slice(tape, qkv, 2, 2 * C, 3 * C);
+  if (k_cache != nullptr) {
+    k = Var(*k_cache = append(tape, *k_cache, k));
+    v = Var(*v_cache = append(tape, *v_cache, v));
+  }
+  const Var mixed = attention(tape, q, k, v, heads, {.causal = true, .keys = {}});
+  const Var attended = c_proj.forward(tape, mixed, x);
+  const Var hidden = activation(tape, mlp_c_fc.forward(tape, ln_2.forward(tape, attended)), Activation::gelu_tanh);
+  return mlp_c_proj.forward(tape, hidden, attended);
+}
+
+void Gpt2Block::collect(ParamList& params) {
+  ln_1.collect(params);
+  c_attn.collect(params);
+  c_proj.collect(params);
+  ln_2.collect(params);
+  mlp_c_fc.collect(params);
+  mlp_c_proj.collect(params);
+}
+
+Gpt2::Gpt2(const Gpt2Config& c)
+    : config(c), wte(make_param("wte.weight", {c.vocab_size, c.n_embd})),
+      wpe(make_param("wpe.weight", {c.n_positions, c.n_embd})), ln_f("ln_f", c.n_embd, c.layer_norm_epsilon) {
+  for (int64_t i = 0; i < c.n_layer; ++i) h.emplace_back("h." + std::to_string(i), c);
+}
+
+Var Gpt2::embed(Tape& tape, const Tensor& ids) { return embedding(tape, wte.on(tape), ids); }
+
+Var Gpt2::hidden(Tape& tape, const Var& embedded, KvCache* cache) {
+  const int64_t T = embedded.size(1), past = cache != nullptr ? cache->length() : 0;
+  GMAIL_CHECK(past + T <= config.n_positions, "[gpt2] ", past + T, " positions, the model has ", config.n_positions);
+  GMAIL_CHECK(cache == nullptr || !tape.recording(), "[gpt2] a cache is for inference: the tape must not record");
+  if (cache != nullptr && cache->k.empty()) {
+    cache->k.resize(h.size());
+    cache->v.resize(h.size());
+  }
+  Var x = add(tape, embedded, slice(tape, wpe.on(tape), 0, past, past + T));
+  for (size_t i = 0; i < h.size(); ++i)
+    x = h[i].forward(tape, x, cache != nullptr ? &cache->k[i] : nullptr, cache != nullptr ? &cache->v[i] : nullptr);
+  return ln_f.forward(tape, x);
+}
+
+Var Gpt2::logits(Tape& tape, const Var& hidden_states) { return linear(tape, hidden_states, wte.on(tape), Var()); }
+
+void Gpt2::init(uint64_t seed) {
+  init_normal(wte, 0.02, seed);
+  init_normal(wpe, 0.02, seed);
+  const double residual = 0.02 / std::sqrt(2 * static_cast<double>(h.size()));
+  for (Gpt2Block& block : h) {
+    init_normal(block.c_attn.weight, 0.02, seed);
+    init_normal(block.mlp_c_fc.weight, 0.02, seed);
+    init_normal(block.c_proj.weight, residual, seed);
+    init_normal(block.mlp_c_proj.weight, residual, seed);
+  }
+}
+
+void Gpt2::collect(ParamList& params) {
+  params.insert(params.end(), {&wte, &wpe});
+  for (Gpt2Block& block : h) block.collect(params);
+  ln_f.collect(params);
+}
+
+}  // namespace gmail

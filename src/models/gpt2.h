@@ -1,0 +1,56 @@
+// GPT-2's decoder (Radford et al. 2019), any size: tokens + positions -> L causal pre-LN blocks -> LN -> logits by the
+// token table (tied head). Parameter names as Hugging Face's GPT2LMHeadModel without "transformer."; weights are kept
+// (out, in) and written transposed, as GPT-2's Conv1D stores them (see Param::transposed).
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "nn/linear.h"
+#include "nn/norm.h"
+
+namespace gmail {
+
+struct Gpt2Config {
+  int64_t vocab_size = 0, n_positions = 0, n_embd = 0, n_layer = 0;
+  int n_head = 0;
+  double layer_norm_epsilon = 1e-5, dropout = 0;
+  [[nodiscard]] static Gpt2Config from_json(const nlohmann::json& json, const std::string& file);
+  [[nodiscard]] nlohmann::json to_json() const;
+};
+
+// Keys and values of the tokens seen so far, one pair a layer: (B, t, C). Inference only.
+struct KvCache {
+  std::vector<Tensor> k, v;
+  [[nodiscard]] int64_t length() const { return k.empty() || !k.front() ? 0 : k.front().size(1); }
+  // the rows `source` (n) of every entry, in that order: beams move, images drop out
+  [[nodiscard]] KvCache select(const std::vector<int64_t>& source) const;
+};
+
+struct Gpt2Block {
+  LayerNorm ln_1, ln_2;
+  Linear c_attn, c_proj, mlp_c_fc, mlp_c_proj;
+  int heads = 1;
+  Gpt2Block() = default;
+  Gpt2Block(const std::string& name, const Gpt2Config& config);
+  // x (B, T, C); with k, v (may be absent tensors) the new keys and values are appended to them first
+  [[nodiscard]] Var forward(Tape& tape, const Var& x, Tensor* k, Tensor* v);
+  void collect(ParamList& params);
+};
+
+struct Gpt2 {
+  Gpt2Config config;
+  Param wte, wpe;  // (V, C), (positions, C)
+  std::vector<Gpt2Block> h;
+  LayerNorm ln_f;
+
+  Gpt2() = default;
+  explicit Gpt2(const Gpt2Config& gpt2_config);
+  [[nodiscard]] Var embed(Tape& tape, const Tensor& ids);  // (B, T) int32 -> (B, T, C), without positions
+  // embedded inputs (B, T, C) at positions cache length .. -> hidden states after ln_f (B, T, C)
+  [[nodiscard]] Var hidden(Tape& tape, const Var& embedded, KvCache* cache = nullptr);
+  [[nodiscard]] Var logits(Tape& tape, const Var& hidden);  // (..., C) -> (..., V)
+  void init(uint64_t seed);                                 // N(0, 0.02), residual ends N(0, 0.02 / sqrt(2 L))
+  void collect(ParamList& params);
+};
+
+}  // namespace gmail
