@@ -1,5 +1,6 @@
 #include "models/clip.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace gmail {
@@ -71,7 +72,7 @@ void ImageTower::init(uint64_t seed) {
   for (Block& block : layers) block.init(static_cast<int64_t>(layers.size()), seed);
 }
 
-Tensor TokenBatch::key_mask() const {
+Tensor TextInput::key_mask() const {
   const int64_t B = ids.size(0), T = ids.size(1);
   Tensor mask = Tensor::empty({B, T}, DType::int32);
   int32_t* m = mask.data<int32_t>();
@@ -80,20 +81,13 @@ Tensor TokenBatch::key_mask() const {
   return mask;
 }
 
-TokenBatch make_token_batch(const Tensor& ids, int32_t end_id) {
+TextInput make_text_input(const Tensor& ids, const Tensor& end) {
   const int64_t B = ids.size(0), T = ids.size(1);
-  const int32_t* in = ids.data<int32_t>();
-  TokenBatch out;
-  out.end = Tensor::zeros({B}, DType::int32);
-  int64_t longest = 0;
-  for (int64_t b = 0; b < B; ++b) {
-    int64_t t = 0;
-    while (t < T && in[b * T + t] != end_id) ++t;
-    GMAIL_CHECK(t < T, "[clip] row ", b, " of the tokens has no end token ", end_id);
-    out.end.data<int32_t>()[b] = static_cast<int32_t>(t);
-    longest = std::max(longest, t + 1);
-  }
-  out.ids = Tensor::empty({B, longest}, DType::int32);
+  const int32_t *in = ids.data<int32_t>(), *last = end.data<int32_t>();
+  GMAIL_CHECK(end.numel() == B && B > 0, "[clip] ", end.numel(), " end positions for ids ", ids.shape());
+  const int64_t longest = *std::max_element(last, last + B) + 1;
+  GMAIL_CHECK(longest <= T, "[clip] an end position ", longest - 1, " for ids ", ids.shape());
+  TextInput out{Tensor::empty({B, longest}, DType::int32), end};
   for (int64_t b = 0; b < B; ++b) std::copy_n(in + b * T, longest, out.ids.data<int32_t>() + b * longest);
   return out;
 }
@@ -106,7 +100,7 @@ TextTower::TextTower(const ClipConfig& c)
       final_layer_norm("text_model.final_layer_norm", c.text.hidden_size, c.text.layer_norm_eps),
       text_projection("text_projection", c.text.hidden_size, c.projection_dim, false) {}
 
-Var TextTower::tokens(Tape& tape, const TokenBatch& text) {
+Var TextTower::tokens(Tape& tape, const TextInput& text) {
   const int64_t T = text.ids.size(1), context = position_embedding.value.size(0);
   GMAIL_CHECK(T <= context, "[clip] ", T, " tokens for a context of ", context);
   const Var positions = slice(tape, position_embedding.on(tape), 0, 0, T);           // (T, W)
@@ -115,11 +109,11 @@ Var TextTower::tokens(Tape& tape, const TokenBatch& text) {
   return final_layer_norm.forward(tape, x);
 }
 
-Var TextTower::pooled(Tape& tape, const Var& tokens, const TokenBatch& text) {
+Var TextTower::pooled(Tape& tape, const Var& tokens, const TextInput& text) {
   return gather_rows(tape, tokens, text.end);
 }
 
-Var TextTower::encode(Tape& tape, const TokenBatch& text) {
+Var TextTower::encode(Tape& tape, const TextInput& text) {
   return text_projection.forward(tape, pooled(tape, tokens(tape, text), text));
 }
 

@@ -55,12 +55,12 @@ struct ImageTower {
 };
 
 // Token rows for the text tower. ids (B, T) int32: start, words, end, zeros; end (B) int32: the end token's position.
-struct TokenBatch {
+struct TextInput {
   Tensor ids, end;
   [[nodiscard]] Tensor key_mask() const;  // (B, T) int32: 1 up to and including the end token
 };
 // Trims the padding columns that no row uses: causal attention makes the result the same.
-[[nodiscard]] TokenBatch make_token_batch(const Tensor& ids, int32_t end_id);
+[[nodiscard]] TextInput make_text_input(const Tensor& ids, const Tensor& end);
 
 struct TextTower {
   Param token_embedding, position_embedding;  // (V, W), (T, W)
@@ -70,9 +70,9 @@ struct TextTower {
 
   TextTower() = default;
   explicit TextTower(const ClipConfig& config);
-  [[nodiscard]] Var tokens(Tape& tape, const TokenBatch& text);                       // (B, T, W), after the last LayerNorm
-  [[nodiscard]] Var pooled(Tape& tape, const Var& tokens, const TokenBatch& text);    // (B, W): the end token's row
-  [[nodiscard]] Var encode(Tape& tape, const TokenBatch& text);                       // (B, E), before normalisation
+  [[nodiscard]] Var tokens(Tape& tape, const TextInput& text);                       // (B, T, W), after the last LayerNorm
+  [[nodiscard]] Var pooled(Tape& tape, const Var& tokens, const TextInput& text);    // (B, W): the end token's row
+  [[nodiscard]] Var encode(Tape& tape, const TextInput& text);                       // (B, E), before normalisation
   void collect(ParamList& params);
   void each_linear(const std::function<void(Linear&)>& f);
   void init(uint64_t seed);
