@@ -95,7 +95,9 @@ const Json& Fields::at(const std::string& name, std::string_view expected) {
 }
 
 namespace {
-bool is_text(const Json& v) { return v.is_string() && !v.get_ref<const std::string&>().empty(); }
+bool is_text(const Json& v) {
+  return v.is_string() && v.get_ref<const std::string&>().find_first_not_of(" \t\r\n") != std::string::npos;
+}
 }  // namespace
 
 std::string Fields::text(const std::string& name) {
@@ -115,7 +117,8 @@ std::vector<std::string> Fields::texts(const std::string& name) {
 int64_t Fields::whole(const std::string& name) {
   constexpr std::string_view kExpected = "a whole number, zero or more";
   const Json& v = at(name, kExpected);
-  if (!v.is_number_unsigned() || v.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) wrong(name, kExpected);
+  const bool too_large = v.is_number_unsigned() && v.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX);
+  if (!v.is_number_integer() || too_large || v.get<int64_t>() < 0) wrong(name, kExpected);
   return v.get<int64_t>();
 }
 

@@ -29,11 +29,10 @@ class Fields {
   Fields(const Json& object, std::string where, std::string prefix = "");
 
   [[nodiscard]] bool has(const std::string& name);          // optional fields are asked for first
-  [[nodiscard]] std::string text(const std::string& name);  // a non-empty string
-  [[nodiscard]] std::vector<std::string> texts(
-      const std::string& name);                          // a non-empty list of non-empty strings
-  [[nodiscard]] int64_t whole(const std::string& name);  // a whole number >= 0
-  [[nodiscard]] double number(const std::string& name);  // any finite number
+  [[nodiscard]] std::string text(const std::string& name);  // a string that is not blank
+  [[nodiscard]] std::vector<std::string> texts(const std::string& name);  // a non-empty list of them
+  [[nodiscard]] int64_t whole(const std::string& name);                   // a whole number >= 0
+  [[nodiscard]] double number(const std::string& name);                   // any finite number
   [[nodiscard]] Fields object(const std::string& name);
   void finish() const;
 
