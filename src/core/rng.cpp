@@ -66,6 +66,12 @@ int64_t Rng::below(int64_t n) {
   return static_cast<int64_t>(word % range);
 }
 
+uint64_t stream_index(std::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325U;
+  for (const char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3U;
+  return (hash ^ (hash >> 44U)) & 0xfffffffffffU;
+}
+
 namespace {
 template <class F>
 void fill_blocks(Tensor& t, uint64_t seed, Purpose purpose, uint64_t step, uint64_t index, F&& four) {

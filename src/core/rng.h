@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "core/tensor.h"
 
@@ -35,6 +36,10 @@ class Rng {
   PhiloxBlock block_{};
   int used_ = 4;
 };
+
+// A stream's index made from a name (FNV-1a, folded to the 44 bits that an index takes): what a named thing draws does
+// not depend on what else there is.
+[[nodiscard]] uint64_t stream_index(std::string_view name);
 
 // Element i of `t` depends on the stream's name and on i alone. t is float32 or float64.
 void fill_normal(Tensor& t, double stddev, uint64_t seed, Purpose purpose, uint64_t step = 0, uint64_t index = 0);

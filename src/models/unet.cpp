@@ -92,7 +92,8 @@ TextKeys Unet::text_keys(Tape& tape, const Var& context, const Tensor& mask, con
 }
 
 Var Unet::time_vector(Tape& tape, const Tensor& t, const Var& pooled) {
-  const Var waves(time_sinusoids(t, config.block_out_channels.front()));
+  const Tensor sinusoids = time_sinusoids(t, config.block_out_channels.front());
+  const Var waves(sinusoids.to(time_linear_1.weight.value.dtype()));
   Var e = activation(tape, time_linear_1.forward(tape, waves), Activation::silu);
   e = time_linear_2.forward(tape, e);
   if (class_embedding) e = class_embedding->forward(tape, pooled, e);  // eq. (3)

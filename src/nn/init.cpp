@@ -3,21 +3,12 @@
 #include "core/rng.h"
 
 namespace gmail {
-namespace {
-// FNV-1a, 64 bits, folded to the 44 bits that a random stream's index takes.
-uint64_t index_of(std::string_view name) {
-  uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3U;
-  return (hash ^ (hash >> 44U)) & 0xfffffffffffU;
-}
-}  // namespace
-
 void init_normal(Param& p, double stddev, uint64_t seed) {
-  fill_normal(p.value, stddev, seed, Purpose::init, 0, index_of(p.name));
+  fill_normal(p.value, stddev, seed, Purpose::init, 0, stream_index(p.name));
 }
 
 void init_uniform(Param& p, double bound, uint64_t seed) {
-  fill_uniform(p.value, -bound, bound, seed, Purpose::init, 0, index_of(p.name));
+  fill_uniform(p.value, -bound, bound, seed, Purpose::init, 0, stream_index(p.name));
 }
 
 void init_constant(Param& p, double value) { p.value.fill(value); }
