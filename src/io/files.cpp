@@ -105,6 +105,23 @@ void make_dirs(const fs::path& path) {
   if (error) fail("make directory", path, error.value());
 }
 
+AppendFile::AppendFile(const fs::path& path)
+    : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+  if (fd_ < 0) fail("write", path, errno);
+}
+
+AppendFile::~AppendFile() { ::close(fd_); }
+
+void AppendFile::append(std::string_view bytes) {
+  const off_t before = ::lseek(fd_, 0, SEEK_END);
+  try {
+    write_all(fd_, std::as_bytes(std::span(bytes)), path_);
+  } catch (...) {
+    if (before >= 0 && ::ftruncate(fd_, before) != 0) throw Error(concat("cannot mend ", path_.string()));
+    throw;
+  }
+}
+
 MappedFile::MappedFile(const fs::path& path) {
   const Descriptor file(path, O_RDONLY, "read", path);
   struct stat info {};

@@ -28,6 +28,20 @@ void write_atomically(const std::filesystem::path& path, std::string_view bytes)
 // Makes the directory and its parents; fine if it is there already.
 void make_dirs(const std::filesystem::path& path);
 
+// A file that grows, for logs. A line that does not fit on the disk is taken back, so only whole ones remain.
+class AppendFile {
+ public:
+  explicit AppendFile(const std::filesystem::path& path);
+  ~AppendFile();
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
+  void append(std::string_view bytes);
+
+ private:
+  std::filesystem::path path_;
+  int fd_;
+};
+
 // A file in memory, read-only, loaded page by page on first use.
 class MappedFile {
  public:
