@@ -6,5 +6,7 @@
 namespace gmail::cli {
 
 void add_pretrain(Program& program);
+void add_generator(Program& program);
+void add_align(Program& program);
 
 }  // namespace gmail::cli

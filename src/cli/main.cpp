@@ -11,8 +11,10 @@ int main(int argc, char** argv) {
   arguments().assign(argv, argv + argc);
   Program program;
   program.app.require_subcommand(0, 1);
-  program.app.set_version_flag("--version", [] { return version_text(); });
+  program.app.set_version_flag("--version", version_text);
   add_pretrain(program);
+  add_generator(program);
+  add_align(program);
   try {
     program.app.parse(argc, argv);
     if (program.app.get_subcommands().empty()) std::cout << program.app.help();

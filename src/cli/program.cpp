@@ -1,5 +1,6 @@
 #include "cli/program.h"
 
+#include "core/build_info.h"
 #include "core/parallel_for.h"
 #include "io/files.h"
 
@@ -8,6 +9,12 @@ namespace gmail::cli {
 std::vector<std::string>& arguments() {
   static std::vector<std::string> all;
   return all;
+}
+
+std::string version_text() {
+  const BuildInfo b = build_info();
+  return concat("gmail ", b.version, " (", b.commit, ")\ncompiler: ", b.compiler, ", ", b.flags, "\nCUDA: ", b.cuda,
+                "\nCBLAS: ", b.cblas);
 }
 
 Command::Command(CLI::App& parent, const std::string& name, const std::string& help, std::function<void(Command&)> run)

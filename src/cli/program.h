@@ -74,6 +74,9 @@ struct Program {
   }
 };
 
+// `gmail --version`: the build, its compiler, what it runs matrix products with, CUDA and CBLAS found or not.
+[[nodiscard]] std::string version_text();
+
 // The whole argument list of this process, for "continue with: ..." messages.
 [[nodiscard]] std::vector<std::string>& arguments();
 

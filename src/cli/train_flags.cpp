@@ -1,0 +1,66 @@
+#include "cli/train_flags.h"
+
+#include "core/build_info.h"
+#include "io/json.h"
+
+namespace gmail::cli {
+
+void add_train_flags(Command& c, TrainFlags& f) {
+  c.option("out", f.out, "folder for the result, checkpoint and log")->required();
+  c.option("steps", f.steps, "optimiser steps");
+  c.option("batch", f.batch, "examples of a step");
+  c.option("lr", f.lr, "base learning rate");
+  c.option("schedule", f.schedule, "cosine-restarts | cosine | linear | constant");
+  c.option("warmup", f.warmup, "steps of linear warm-up");
+  c.option("period", f.period, "cosine-restarts: steps of a period, 0 = all");
+  c.option("weight-decay", f.weight_decay, "AdamW's decoupled decay");
+  c.option("beta1", f.beta1, "AdamW");
+  c.option("beta2", f.beta2, "AdamW");
+  c.option("eps", f.eps, "AdamW");
+  c.option("clip", f.clip, "largest global gradient norm, 0 = off");
+  c.option("ema", f.ema, "decay of the moving average of the weights, 0 = off");
+  c.option("save-every", f.save_every, "steps between checkpoints, 0 = at the end only");
+  c.option("log-every", f.log_every, "steps between lines of log.jsonl");
+  c.flag("resume", f.resume, "go on from the checkpoint in --out");
+  c.flag("quiet", f.quiet, "no progress");
+}
+
+TrainOptions train_options(const Command& c, const TrainFlags& f) {
+  GMAIL_INPUT(f.steps >= 1, "--steps: expected at least 1, found ", f.steps);
+  GMAIL_INPUT(f.batch >= 1, "--batch: expected at least 1, found ", f.batch);
+  GMAIL_INPUT(f.lr >= 0, "--lr: expected 0 or more, found ", f.lr);
+  TrainOptions o;
+  o.out = f.out;
+  o.command = c.command_line();
+  o.seed = c.common().seed;
+  o.steps = f.steps;
+  o.lr = f.lr;
+  o.adamw = {f.weight_decay, f.beta1, f.beta2, f.eps};
+  o.schedule = {.kind = schedule_from(f.schedule), .warmup = f.warmup, .period = f.period};
+  o.clip = f.clip;
+  o.ema_decay = f.ema;
+  o.save_every = f.save_every;
+  o.log_every = f.log_every;
+  o.resume = f.resume;
+  o.quiet = f.quiet;
+  return o;
+}
+
+void add_store_flag(Command& c, std::string& store) {
+  c.option("store", store, "float32 | float16 | bfloat16: how the weights are saved")
+      ->check(CLI::IsMember({"float32", "float16", "bfloat16"}));
+}
+
+StoreAs store_as(const std::string& name) {
+  return name == "float16" ? StoreAs::float16 : name == "bfloat16" ? StoreAs::bfloat16 : StoreAs::as_is;
+}
+
+void record_options(const Command& c, const std::filesystem::path& out) {
+  make_dirs(out);
+  const BuildInfo build = build_info();
+  nlohmann::json all{{"command", c.command_line()}, {"options", c.resolved()},    {"version", build.version},
+                     {"commit", build.commit},      {"compiler", build.compiler}, {"flags", build.flags}};
+  write_json(out / "options.json", all);
+}
+
+}  // namespace gmail::cli

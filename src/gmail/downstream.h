@@ -1,0 +1,50 @@
+// Stage B: downstream training on image embeddings that are fixed, f_g(x_g) in GMAIL's case. Each task sees rows of
+// (embedding, caption) and no images, so the arms of a comparison differ in the embeddings alone.
+//
+//   captioning   ClipCap on prefix = mapping(f_g(x_g)), cross entropy on y                       (models/clipcap.h, eq. 2)
+//   retrieval    the text tower h learns by the symmetric contrastive loss between f_g(x_g) and h(y), f_g fixed
+//                (App. C: small D(f_r(x_r), h(y)) and D(f_g(x_g), h(y)))                         (ops/contrastive.h, eq. 2)
+#pragma once
+
+#include "gmail/model_folder.h"
+#include "models/clipcap.h"
+#include "train/trainer.h"
+
+namespace gmail {
+
+// Row i: the embedding of an image and a caption of it.
+struct EmbeddedPairs {
+  Tensor embeddings;  // (N, E), before normalisation
+  std::vector<std::string> captions;
+};
+
+struct CaptionerOptions {
+  ClipCapConfig model;  // clip_dim, vocab and end_id are filled in from the data and tokenizer
+  int64_t batch = 64;
+  TrainOptions train;
+};
+// Writes config.json, model.safetensors, vocab.json, merges.txt into options.train.out.
+TrainReport train_captioner(const Context& ctx, const Tokenizer& tokenizer, const EmbeddedPairs& data,
+                            const CaptionerOptions& options);
+
+struct Captioner {
+  ClipCap model;
+  Tokenizer tokenizer;
+  [[nodiscard]] static Captioner load(const std::filesystem::path& folder);
+  // one caption for each row of embeddings (N, E)
+  [[nodiscard]] std::vector<std::string> caption(const Context& ctx, const Tensor& embeddings,
+                                                 const DecodeOptions& options);
+};
+
+struct TextTuningOptions {
+  int64_t lora_rank = 4;  // 0: every weight of the text tower is trained
+  double lora_alpha = 4;
+  int64_t batch = 128;
+  bool mask_duplicates = true;
+  TrainOptions train;
+};
+// Trains h on the pairs and writes a whole CLIP folder (image tower unchanged, LoRA merged) into options.train.out.
+TrainReport finetune_text(const Context& ctx, const std::filesystem::path& base, const EmbeddedPairs& data,
+                          const TextTuningOptions& options);
+
+}  // namespace gmail

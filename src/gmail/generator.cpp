@@ -1,0 +1,124 @@
+#include "gmail/generator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "autograd/functions.h"
+#include "io/json.h"
+#include "nn/param_file.h"
+#include "train/ema.h"
+
+namespace gmail {
+
+Generator Generator::load(const std::filesystem::path& folder) {
+  const auto unet_file = folder / "unet" / "config.json", scheduler = folder / "scheduler" / "scheduler_config.json";
+  Generator g{Unet(UnetConfig::from_json(read_json(unet_file), unet_file.string())), {}};
+  const auto json = read_json(scheduler);
+  g.diffusion.prediction = prediction_of(json.value("prediction_type", ""), scheduler.string());
+  g.diffusion.schedule = noise_schedule_of(json.value("beta_schedule", ""), scheduler.string());
+  load_params(SafetensorsFile(folder / "unet" / "diffusion_pytorch_model.safetensors"), g.unet.params());
+  freeze(g.unet.params());
+  return g;
+}
+
+void Generator::save(const std::filesystem::path& folder, StoreAs store) {
+  make_dirs(folder / "unet");
+  make_dirs(folder / "scheduler");
+  write_json(folder / "scheduler" / "scheduler_config.json",
+             {{"_class_name", "DDIMScheduler"},
+              {"beta_schedule", name_of(diffusion.schedule)},
+              {"prediction_type", name_of(diffusion.prediction)},
+              {"clip_sample", true}});
+  write_json(folder / "unet" / "config.json", unet.config.to_json());
+  save_params(folder / "unet" / "diffusion_pytorch_model.safetensors", unet.params(), {{"format", "pt"}}, store);
+}
+
+namespace {
+
+// The frozen text tower's tokens, their mask and the end token's state, as the U-Net takes them.
+struct TextContext {
+  Var tokens, pooled;
+  Tensor mask;
+};
+TextContext text_context(const Context& ctx, ClipModel& text, std::span<const std::string> captions, bool pooled) {
+  Tape tape(ctx, false);
+  const TextInput input = text.tokens(captions);
+  const Var tokens = text.clip.text.tokens(tape, input);
+  return {tokens, pooled ? text.clip.text.pooled(tape, tokens, input) : Var(), input.key_mask()};
+}
+
+nlohmann::json identity(const GeneratorOptions& o, const ClipModel& text) {
+  return {{"unet", o.unet.to_json()},
+          {"prediction_type", name_of(o.diffusion.prediction)},
+          {"beta_schedule", name_of(o.diffusion.schedule)},
+          {"time", {o.diffusion.time_shift, o.diffusion.time_spread}},
+          {"batch", o.batch},
+          {"text_dropout", o.text_dropout},
+          {"flip", o.flip},
+          {"split", o.split},
+          {"text_width", text.clip.config.text.hidden_size}};
+}
+
+}  // namespace
+
+TrainReport train_generator(const Context& ctx, ClipModel& text, const GeneratorOptions& o) {
+  GMAIL_INPUT(o.unet.cross_attention_dim == text.clip.config.text.hidden_size, "[generator] cross_attention_dim ",
+              o.unet.cross_attention_dim, ", the text tower has width ", text.clip.config.text.hidden_size);
+  GMAIL_INPUT(o.text_dropout >= 0 && o.text_dropout <= 1, "[generator] text dropout must be in [0, 1], got ",
+              o.text_dropout);
+  Generator g{Unet(o.unet), o.diffusion};
+  g.unet.init(o.train.seed);
+  const Manifest manifest = read_manifest(o.manifest).filter(o.split);
+  GMAIL_INPUT(manifest.size() > 0, o.manifest.string(), ": no record of split \"", o.split, "\"");
+  const ImageStore store(manifest, {.size = o.unet.sample_size, .cache = o.cache, .progress = {}});
+  Loader loader(manifest, store, {.batch = o.batch, .seed = o.train.seed, .augment = {0, o.flip},
+                                  .normalisation = kHalfNormalisation});
+  TrainOptions train_options = o.train;
+  train_options.kind = "generator";
+  train_options.config = identity(o, text);
+  const auto step = [&](int64_t k) -> StepResult {
+    const Batch batch = loader.at(k);
+    std::vector<std::string> captions = batch.captions;
+    for (size_t i = 0; i < captions.size(); ++i)
+      if (Rng(o.train.seed, Purpose::text_dropout, static_cast<uint64_t>(k), i).chance(o.text_dropout)) captions[i] = "";
+    const Noised noised = add_noise(o.diffusion, batch.images, o.train.seed, static_cast<uint64_t>(k));
+    const TextContext context = text_context(ctx, text, captions, o.unet.pooled_dim > 0);
+    Tape tape(ctx);
+    const TextKeys keys = g.unet.text_keys(tape, context.tokens, context.mask, context.pooled);
+    const Var prediction = g.unet.forward(tape, Var(noised.x_t), noised.t, keys);
+    const Var loss = weighted_mse(tape, prediction, noised.target, noised.weight);
+    tape.backward(loss);
+    return {loss.value.item(), {}, o.batch};
+  };
+  const ParamList params = g.unet.params();
+  const TrainReport report = train(train_options, params, step);
+  if (!report.ema.empty()) apply_ema(params, report.ema);
+  g.save(o.train.out, o.store);
+  return report;
+}
+
+Tensor sample_images(const Context& ctx, Generator& g, ClipModel& text, std::span<const std::string> captions,
+                     std::span<const uint64_t> seeds, const SampleOptions& o) {
+  const auto B = static_cast<int64_t>(captions.size());
+  const int64_t S = g.unet.config.sample_size, C = g.unet.config.in_channels;
+  std::vector<std::string> both(captions.begin(), captions.end());  // with the caption, then without
+  both.resize(captions.size() * 2);
+  const TextContext context = text_context(ctx, text, both, g.unet.config.pooled_dim > 0);
+  Tape tape(ctx, false);
+  const TextKeys keys = g.unet.text_keys(tape, context.tokens, context.mask, context.pooled);
+  const Denoiser denoise = [&](const Tensor& x_t, double t) {
+    const Var twice = concat(tape, {Var(x_t), Var(x_t)}, 0);
+    const Tensor out = g.unet.forward(tape, twice, Tensor::full({2 * B}, t), keys).value;
+    Tensor guided = out.rows(0, B).clone();
+    const float* unconditional = out.rows(B, 2 * B).data<float>();
+    for (int64_t i = 0; i < guided.numel(); ++i) {
+      float& v = guided.data<float>()[i];
+      v = unconditional[i] + static_cast<float>(o.guidance) * (v - unconditional[i]);  // eq. (4) of diffusion.h
+    }
+    return guided;
+  };
+  return ddim(g.diffusion, denoise, noise_for_seeds({B, S, S, C}, seeds), o.steps, o.clamp);
+}
+
+}  // namespace gmail

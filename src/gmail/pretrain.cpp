@@ -1,0 +1,75 @@
+#include "gmail/pretrain.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "autograd/functions.h"
+#include "data/bpe_train.h"
+
+namespace gmail {
+
+Var clip_loss(Tape& tape, const Var& image, const Var& text, const Var& log_scale, const Tensor& group) {
+  return info_nce(tape, l2_normalize(tape, image), l2_normalize(tape, text), log_scale,
+                  {.symmetric = true, .group = group});
+}
+
+Tensor same_text_groups(std::span<const std::string> texts) {
+  std::unordered_map<std::string, int32_t> number;
+  Tensor group = Tensor::empty({static_cast<int64_t>(texts.size())}, DType::int32);
+  for (size_t i = 0; i < texts.size(); ++i)
+    group.data<int32_t>()[i] = number.try_emplace(texts[i], static_cast<int32_t>(number.size())).first->second;
+  return group;
+}
+
+void clamp_logit_scale(Param& logit_scale) {
+  float& s = *logit_scale.value.data<float>();
+  s = std::clamp(s, 0.0F, std::log(100.0F));
+}
+
+namespace {
+
+Tokenizer make_tokenizer(const PretrainOptions& o, const Manifest& manifest) {
+  if (!o.tokenizer.empty()) return Tokenizer::load(o.tokenizer);
+  std::vector<std::string> captions;
+  for (const Record& r : manifest.records) captions.insert(captions.end(), r.captions.begin(), r.captions.end());
+  return train_bpe(captions, o.vocab);
+}
+
+}  // namespace
+
+TrainReport pretrain(const Context& ctx, const PretrainOptions& o) {
+  const Manifest manifest = read_manifest(o.manifest).filter(o.split);
+  GMAIL_INPUT(manifest.size() > 0, o.manifest.string(), ": no record of split \"", o.split, "\"");
+  Tokenizer tokenizer = make_tokenizer(o, manifest);
+  ClipConfig config = o.model;
+  if (config.vocab_size == 0) config.vocab_size = tokenizer.vocab_size();
+  ClipModel model{Clip(config), std::move(tokenizer), o.norm};
+  model.clip.init(o.train.seed);
+  const ImageStore store(manifest, {.size = config.image_size, .cache = o.cache, .progress = {}});
+  Loader loader(manifest, store, {.batch = o.batch, .seed = o.train.seed, .augment = o.augment,
+                                  .normalisation = o.norm});
+  TrainOptions train_options = o.train;
+  train_options.kind = "pretrain";
+  train_options.config = {{"model", config.to_json()},   {"batch", o.batch},
+                          {"crop_shift", o.augment.crop_shift}, {"flip", o.augment.flip},
+                          {"split", o.split},            {"mask_duplicates", o.mask_duplicates},
+                          {"images", manifest.size()}};
+  const auto step = [&](int64_t k) -> StepResult {
+    const Batch batch = loader.at(k);
+    Tape tape(ctx);
+    const Var image = model.clip.image.encode(tape, Var(batch.images));
+    const Var text = model.clip.text.encode(tape, model.tokens(batch.captions));
+    const Tensor group = o.mask_duplicates ? same_text_groups(batch.captions) : Tensor();
+    const Var loss = clip_loss(tape, image, text, model.clip.logit_scale.on(tape), group);
+    tape.backward(loss);
+    return {loss.value.item(), {{"logit_scale", std::exp(model.clip.logit_scale.value.item())}}, o.batch};
+  };
+  const TrainReport report = train(train_options, model.clip.params(), step,
+                                   [&](int64_t) { clamp_logit_scale(model.clip.logit_scale); });
+  model.save(o.train.out, o.store);
+  return report;
+}
+
+}  // namespace gmail
