@@ -8,5 +8,6 @@ namespace gmail::cli {
 void add_pretrain(Program& program);
 void add_generator(Program& program);
 void add_align(Program& program);
+void add_demo(Program& program);
 
 }  // namespace gmail::cli

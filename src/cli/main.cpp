@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   add_pretrain(program);
   add_generator(program);
   add_align(program);
+  add_demo(program);
   try {
     program.app.parse(argc, argv);
     if (program.app.get_subcommands().empty()) std::cout << program.app.help();
