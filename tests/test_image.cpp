@@ -8,9 +8,9 @@
 #include <filesystem>
 
 #include "core/check.h"
-#include "core/file.h"
 #include "core/rng.h"
 #include "data/image.h"
+#include "io/files.h"
 
 using namespace gmail;
 namespace fs = std::filesystem;
@@ -67,6 +67,10 @@ std::vector<unsigned char> small_png(int colour_type, std::initializer_list<int>
   return b;
 }
 
+void write_bytes(const fs::path& path, const std::vector<unsigned char>& bytes) {
+  write_atomically(path, std::string(bytes.begin(), bytes.end()));
+}
+
 std::string refusal(const fs::path& path) {
   try {
     (void)read_image(path);
@@ -92,13 +96,13 @@ TEST_CASE("image: a PNG comes back as it was written") {
 TEST_CASE("image: grey is expanded, alpha dropped, JPEG decoded") {
   const Folder folder;
   const fs::path file = folder.path / "a";
-  write_file(file, small_png(0, {10, 200}));
+  write_bytes(file, small_png(0, {10, 200}));
   CHECK(read_image(file).rgb == std::vector<uint8_t>{10, 10, 10, 200, 200, 200});
-  write_file(file, small_png(4, {10, 0, 200, 255}));
+  write_bytes(file, small_png(4, {10, 0, 200, 255}));
   CHECK(read_image(file).rgb == std::vector<uint8_t>{10, 10, 10, 200, 200, 200});
-  write_file(file, small_png(6, {1, 2, 3, 0, 4, 5, 6, 128}));
+  write_bytes(file, small_png(6, {1, 2, 3, 0, 4, 5, 6, 128}));
   CHECK(read_image(file).rgb == std::vector<uint8_t>{1, 2, 3, 4, 5, 6});
-  write_file(file, small_jpeg());
+  write_bytes(file, small_jpeg());
   const Image grey = read_image(file);
   CHECK(grey.width == 8);
   CHECK(grey.height == 8);
@@ -109,26 +113,27 @@ TEST_CASE("image: a damaged file is refused by name") {
   const Folder folder;
   const fs::path file = folder.path / "broken";
   const std::string name = file.string();
-  CHECK(refusal(file) == name + ": cannot open: No such file or directory");
-  write_file(file, "");
+  CHECK(refusal(file) == "cannot read " + name + ": No such file or directory");
+  write_atomically(file, "");
   CHECK(refusal(file) == name + ": not an image: the file is empty");
-  write_file(file, "GIF89a");
+  write_atomically(file, "GIF89a");
   CHECK(refusal(file) == name + ": not an image: neither JPEG nor PNG");
   const std::vector<unsigned char> jpeg = small_jpeg();
   write_png(file, random_image(40, 40));
-  const std::vector<unsigned char> png = read_file(file);
+  const std::string text = read_text(file);
+  const std::vector<unsigned char> png(text.begin(), text.end());
   for (const auto& whole : {jpeg, png})
     for (const size_t cut : {size_t{1}, size_t{2}, size_t{9}, whole.size() / 2, whole.size() - 8}) {
-      write_file(file, std::span(whole).first(whole.size() - cut));
+      write_bytes(file, {whole.begin(), whole.end() - static_cast<std::ptrdiff_t>(cut)});
       CHECK(refusal(file) == name + ": damaged image: the file is cut short");
     }
   std::vector<unsigned char> empty = png;
   for (const size_t i : {16U, 17U, 18U, 19U}) empty[i] = 0;  // the width
-  write_file(file, empty);
+  write_bytes(file, empty);
   CHECK_THAT(refusal(file), Catch::Matchers::StartsWith(name + ": damaged image: "));
   std::vector<unsigned char> flat = jpeg;
   flat[71 + 5] = flat[71 + 6] = 0;  // the height
-  write_file(file, flat);
+  write_bytes(file, flat);
   CHECK_THAT(refusal(file), Catch::Matchers::StartsWith(name + ": damaged image: "));
 }
 
@@ -137,7 +142,7 @@ TEST_CASE("image: a file that cannot be written in full leaves the old one") {
   const fs::path file = folder.path / "a.png";
   write_png(file, random_image(3, 3));
   CHECK_THROWS_WITH(write_png(folder.path / "none" / "a.png", random_image(3, 3)),
-                    (folder.path / "none" / "a.png: cannot create: No such file or directory").string());
+                    "cannot write " + (folder.path / "none" / "a.png: No such file or directory").string());
   rlimit before{};
   REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
@@ -153,7 +158,7 @@ TEST_CASE("image: a file that cannot be written in full leaves the old one") {
   }
   REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
   (void)std::signal(SIGXFSZ, handler);
-  CHECK(message == file.string() + ": cannot write: File too large");
+  CHECK(message == "cannot write " + file.string() + ": File too large");
   CHECK(read_image(file) == random_image(3, 3));
   CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
 }

@@ -7,14 +7,14 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
 #include "core/check.h"
-#include "core/file.h"
 #include "core/parallel_for.h"
+#include "data/manifest.h"
 #include "data/tabletop.h"
+#include "io/files.h"
 
 using namespace gmail;
 namespace fs = std::filesystem;
@@ -33,11 +33,6 @@ std::vector<ObjectMention> truth_of(const Scene& scene) {
   for (const Solid& s : scene.solids) truth.push_back({s.colour, s.shape});
   std::sort(truth.begin(), truth.end());
   return truth;
-}
-
-std::string text_of(const fs::path& path) {
-  const std::vector<unsigned char> bytes = read_file(path);
-  return {bytes.begin(), bytes.end()};
 }
 
 // mean difference of two pictures, 0 .. 255
@@ -213,25 +208,24 @@ TEST_CASE("tabletop: a data set is written once, continued, and not overwritten 
   write_tabletop(dir, options, splits, [&](int64_t done) { reported = done; });
   CHECK(reported == 9);
   CHECK(read_image(dir / "images/000104.png") == render_tabletop(options, 104));
-  const std::string manifest = text_of(dir / "manifest.jsonl");
-  std::istringstream lines(manifest);
-  int64_t index = 100;
-  for (std::string line; std::getline(lines, line); ++index) {
-    const auto record = nlohmann::json::parse(line);
-    const Scene scene = make_scene(options, index);
-    CHECK(record["id"] == "photo-1-" + std::to_string(index));
-    CHECK(record["split"] == (index < 106 ? "train" : "test"));
-    CHECK(record["captions"] == captions_of(scene));
-    CHECK(record["source"]["kind"] == "real");
-    CHECK(record.value("label", "") == label_of(scene));
-    CHECK(fs::exists(dir / record["image"].get<std::string>()));
+  const std::string manifest = read_text(dir / "manifest.jsonl");
+  const Manifest read = read_manifest(dir / "manifest.jsonl");
+  REQUIRE(read.size() == 9);
+  for (int64_t i = 0; i < 9; ++i) {
+    const Record& record = read[i];
+    const Scene scene = make_scene(options, 100 + i);
+    CHECK(record.id == "photo-1-" + std::to_string(100 + i));
+    CHECK(record.split == (i < 6 ? "train" : "test"));
+    CHECK(record.captions == captions_of(scene));
+    CHECK_FALSE(record.source.generated);
+    CHECK(record.label.value_or("") == label_of(scene));
+    CHECK(fs::exists(read.image_path(i)));
   }
-  CHECK(index == 109);
   fs::remove(dir / "images/000104.png");
   fs::remove(dir / "manifest.jsonl");
   const auto before = fs::last_write_time(dir / "images/000103.png");
   write_tabletop(dir, options, splits);
-  CHECK(text_of(dir / "manifest.jsonl") == manifest);
+  CHECK(read_text(dir / "manifest.jsonl") == manifest);
   CHECK(fs::last_write_time(dir / "images/000103.png") == before);
   CHECK(read_image(dir / "images/000104.png") == render_tabletop(options, 104));
   options.seed = 2;

@@ -19,7 +19,7 @@
 #include <stb_image_write.h>
 
 #include "core/check.h"
-#include "core/file.h"
+#include "io/files.h"
 
 namespace gmail {
 namespace {
@@ -120,7 +120,8 @@ void apply(const Taps& taps, const uint8_t* in, int64_t stride, uint8_t* out) {
 }  // namespace
 
 Image read_image(const std::filesystem::path& path) {
-  const std::vector<unsigned char> bytes = read_file(path);
+  const MappedFile file(path);
+  const Bytes bytes(reinterpret_cast<const unsigned char*>(file.bytes().data()), file.bytes().size());
   const std::string name = path.string();
   GMAIL_INPUT(!bytes.empty(), name, ": not an image: the file is empty");
   const bool jpeg = begins_with(bytes, {0xFF, 0xD8});
@@ -146,17 +147,15 @@ void write_png(const std::filesystem::path& path, const Image& image) {
   GMAIL_CHECK(sane && static_cast<int64_t>(image.rgb.size()) == image.width * image.height * 3,
               "[write_png] ", path.string(), ": an image of ", image.width, " x ", image.height,
               " pixels and ", image.rgb.size(), " bytes");
-  std::vector<unsigned char> bytes;
+  std::string bytes;
   const auto append = [](void* context, void* data, int size) {
-    const auto* begin = static_cast<const unsigned char*>(data);
-    auto& all = *static_cast<std::vector<unsigned char>*>(context);
-    all.insert(all.end(), begin, begin + size);
+    static_cast<std::string*>(context)->append(static_cast<const char*>(data), static_cast<size_t>(size));
   };
   const int encoded =
       stbi_write_png_to_func(append, &bytes, static_cast<int>(image.width), static_cast<int>(image.height), 3,
                              image.rgb.data(), static_cast<int>(image.width * 3));
   GMAIL_CHECK(encoded != 0, path.string(), ": cannot encode as PNG: out of memory");
-  write_file(path, bytes, Flush::no);
+  write_atomically(path, bytes, Flush::no);
 }
 
 Image resize(const Image& image, int64_t width, int64_t height) {

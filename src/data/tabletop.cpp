@@ -5,8 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
-#include "core/file.h"
 #include "core/parallel_for.h"
+#include "data/manifest.h"
+#include "io/files.h"
 
 namespace gmail {
 namespace {
@@ -37,28 +38,25 @@ std::string describe(const TabletopOptions& options, const std::vector<TabletopS
 
 // A folder may be begun, or continued with the very options it was begun with.
 void claim_folder(const fs::path& dir, const std::string& description) {
-  std::error_code error;
-  fs::create_directories(dir / "images", error);
-  GMAIL_CHECK(!error, (dir / "images").string(), ": cannot create: ", error.message());
+  make_dirs(dir / "images");
   const fs::path file = dir / "tabletop.json", manifest = dir / "manifest.jsonl";
   if (!fs::exists(file)) {
     GMAIL_INPUT(!fs::exists(manifest), manifest.string(), ": exists already; choose another folder");
-    write_file(file, description);
+    write_atomically(file, description);
     return;
   }
-  const std::vector<unsigned char> bytes = read_file(file);
-  const std::string found(bytes.begin(), bytes.end());
+  const std::string found = read_text(file);
   GMAIL_INPUT(found == description, file.string(), ": the folder holds another world\n  expected ",
               description, "  found    ", found);
 }
 
-Json record_of(const Scene& scene, const TabletopOptions& options, const std::string& split) {
-  Json record{{"id", concat(name_of(options.look), "-", options.seed, "-", scene.index)},
-              {"image", image_name(scene.index)},
-              {"captions", captions_of(scene)},
-              {"split", split}};
-  if (const std::string label = label_of(scene); !label.empty()) record["label"] = label;
-  record["source"] = Json{{"kind", "real"}};
+Record record_of(const Scene& scene, const TabletopOptions& options, const std::string& split) {
+  Record record;
+  record.id = concat(name_of(options.look), "-", options.seed, "-", scene.index);
+  record.image = image_name(scene.index);
+  record.captions = captions_of(scene);
+  record.split = split;
+  if (const std::string label = label_of(scene); !label.empty()) record.label = label;
   return record;
 }
 
@@ -82,12 +80,12 @@ void write_tabletop(const fs::path& dir, const TabletopOptions& options,
     });
     if (progress) progress(std::min(total, done + kBatch));
   }
-  std::string manifest;
-  int64_t index = options.first;
+  std::vector<Record> records;
   for (const TabletopSplit& split : splits)
-    for (int64_t i = 0; i < split.count; ++i, ++index)
-      manifest += record_of(make_scene(options, index), options, split.name).dump() + "\n";
-  write_file(dir / "manifest.jsonl", manifest);
+    for (int64_t i = 0; i < split.count; ++i)
+      records.push_back(
+          record_of(make_scene(options, options.first + std::ssize(records)), options, split.name));
+  write_manifest(dir / "manifest.jsonl", records);
 }
 
 }  // namespace gmail

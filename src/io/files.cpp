@@ -65,7 +65,8 @@ void flush_directory(const fs::path& directory) {
 
 }  // namespace
 
-void write_atomically(const fs::path& path, const std::function<void(const ByteSink& write)>& fill) {
+void write_atomically(const fs::path& path, const std::function<void(const ByteSink& write)>& fill,
+                      Flush flush) {
   struct stat info {};
   const bool exists = ::stat(path.c_str(), &info) == 0;
   if (exists && S_ISDIR(info.st_mode)) fail("write", path, EISDIR);
@@ -80,18 +81,18 @@ void write_atomically(const fs::path& path, const std::function<void(const ByteS
   try {
     Descriptor file(partial, O_WRONLY | O_CREAT | O_TRUNC, "write", path);
     fill([&](std::span<const std::byte> bytes) { write_all(file.get(), bytes, path); });
-    if (::fsync(file.get()) != 0) fail("write", path, errno);
+    if (flush == Flush::yes && ::fsync(file.get()) != 0) fail("write", path, errno);
     if (file.close() != 0) fail("write", path, errno);
     if (::rename(partial.c_str(), path.c_str()) != 0) fail("write", path, errno);
   } catch (...) {
     ::unlink(partial.c_str());
     throw;
   }
-  flush_directory(path.parent_path());
+  if (flush == Flush::yes) flush_directory(path.parent_path());
 }
 
-void write_atomically(const fs::path& path, std::string_view bytes) {
-  write_atomically(path, [&](const ByteSink& write) { write(std::as_bytes(std::span(bytes))); });
+void write_atomically(const fs::path& path, std::string_view bytes, Flush flush) {
+  write_atomically(path, [&](const ByteSink& write) { write(std::as_bytes(std::span(bytes))); }, flush);
 }
 
 std::string read_text(const fs::path& path) {

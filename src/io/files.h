@@ -14,13 +14,17 @@ namespace gmail {
 // Appends bytes to the file being written; one system call each.
 using ByteSink = std::function<void(std::span<const std::byte>)>;
 
+// May the contents be lost when the power fails? `yes` waits for the disk; `no` is for what is quickly made
+// again, such as thousands of small pictures.
+enum class Flush : bool { no, yes };
+
 // Writes `path` by way of "<path>.partial" beside it: every byte, flushed to the disk, then renamed. When
 // anything fails (a full disk, an exception in `fill`) the partial file is removed, `path` is what it was,
 // and Error says "cannot write F: No space left on device". A device or pipe is written directly. One writer
 // per path at a time.
 void write_atomically(const std::filesystem::path& path,
-                      const std::function<void(const ByteSink& write)>& fill);
-void write_atomically(const std::filesystem::path& path, std::string_view bytes);
+                      const std::function<void(const ByteSink& write)>& fill, Flush flush = Flush::yes);
+void write_atomically(const std::filesystem::path& path, std::string_view bytes, Flush flush = Flush::yes);
 
 // The whole file; InputError "cannot read F: ..." if there is none.
 [[nodiscard]] std::string read_text(const std::filesystem::path& path);
