@@ -1,0 +1,75 @@
+#include "tiny.h"
+
+#include "core/rng.h"
+#include "train/adamw.h"
+
+namespace gmail::test {
+
+ClipConfig tiny_clip() {
+  ClipConfig c;
+  c.projection_dim = 12;
+  c.vision = {24, 48, 2, 3, Activation::quick_gelu, 1e-5};
+  c.text = {24, 40, 2, 2, Activation::quick_gelu, 1e-5};
+  c.image_size = 16;
+  c.patch_size = 8;
+  c.vocab_size = 30;
+  c.max_position_embeddings = 10;
+  return c;
+}
+
+UnetConfig tiny_unet() {
+  UnetConfig c;
+  c.sample_size = 8;
+  c.in_channels = c.out_channels = 3;
+  c.cross_attention_dim = c.pooled_dim = 24;
+  c.block_out_channels = {8, 16};
+  c.attention_head_dim = {1, 2};
+  c.down_attention = {false, true};
+  c.norm_num_groups = 4;
+  c.pixel_unshuffle = 2;
+  return c;
+}
+
+ClipCapConfig tiny_clipcap() {
+  ClipCapConfig c;
+  c.clip_dim = 12;
+  c.prefix_length = 3;
+  c.end_id = 29;
+  c.gpt = {.vocab_size = 30, .n_positions = 16, .n_embd = 16, .n_layer = 2, .n_head = 2};
+  return c;
+}
+
+TextInput tiny_text(int64_t rows, int64_t context, int64_t vocab) {
+  Tensor ids = Tensor::zeros({rows, context}, DType::int32), end = Tensor::zeros({rows}, DType::int32);
+  Rng rng(5, Purpose::test);
+  for (int64_t b = 0; b < rows; ++b) {
+    const int64_t last = 2 + b % (context - 2);
+    int32_t* row = ids.data<int32_t>() + b * context;
+    row[0] = static_cast<int32_t>(vocab - 2);
+    for (int64_t t = 1; t < last; ++t) row[t] = static_cast<int32_t>(rng.below(vocab - 2));
+    row[last] = static_cast<int32_t>(vocab - 1);
+    end.data<int32_t>()[b] = static_cast<int32_t>(last);
+  }
+  return {ids, end};
+}
+
+void to_double(const ParamList& params) {
+  for (Param* p : params) p->value = p->value.to(DType::float64);
+}
+
+double overfit(const ParamList& params, const std::function<Var(Tape&)>& loss, int64_t steps, double lr) {
+  const Context ctx;
+  ParamBlock block(params);
+  double last = 0;
+  for (int64_t k = 0; k < steps; ++k) {
+    block.zero_grad();
+    Tape tape(ctx);
+    const Var value = loss(tape);
+    last = value.value.item();
+    tape.backward(value);
+    adamw_step(block, {.weight_decay = 0}, lr, k + 1);
+  }
+  return last;
+}
+
+}  // namespace gmail::test
