@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "core/dispatch.h"
+#include "ops/broadcast.h"
+
 namespace gmail {
 
 int Tape::new_slot(const Tensor& value) {
@@ -13,34 +16,35 @@ int Tape::new_slot(const Tensor& value) {
 }
 
 Var Tape::input(Tensor value) {
-  if (!recording_) return Var(std::move(value));
+  if (!recording()) return Var(std::move(value));
   const int id = new_slot(value);
-  slots_.back().keep = true;
   return Var(std::move(value), id);
 }
 
 Var Tape::leaf(Tensor value, GradSlot& slot) {
-  if (!recording_) return Var(std::move(value));
+  saw_leaf_ = true;
+  if (!recording()) return Var(std::move(value));
   if (!slot.grad) slot.grad = Tensor::zeros(value.shape(), value.dtype(), value.device());
   const int id = new_slot(value);
   slots_.back().sink = &slot;
   return Var(std::move(value), id);
 }
 
-Var Tape::record(Tensor y, std::initializer_list<Var> inputs, Backward backward) {
-  const bool tracked = std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.tracked(); });
-  if (!recording_ || !tracked) return Var(std::move(y));
+Var Tape::record_always(Tensor y, Backward backward) {
+  if (!recording()) return Var(std::move(y));
   const int id = new_slot(y);
   nodes_.push_back({id, std::move(backward)});
   return Var(std::move(y), id);
 }
 
+Var Tape::record(Tensor y, std::initializer_list<Var> inputs, Backward backward) {
+  const bool tracked = std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.tracked(); });
+  return tracked ? record_always(std::move(y), std::move(backward)) : Var(std::move(y));
+}
+
 Var Tape::record(Tensor y, const std::vector<Var>& inputs, Backward backward) {
   const bool tracked = std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.tracked(); });
-  if (!recording_ || !tracked) return Var(std::move(y));
-  const int id = new_slot(y);
-  nodes_.push_back({id, std::move(backward)});
-  return Var(std::move(y), id);
+  return tracked ? record_always(std::move(y), std::move(backward)) : Var(std::move(y));
 }
 
 Grad Tape::want(const Var& v) {
@@ -56,8 +60,8 @@ Grad Tape::want(const Var& v) {
     return {slot.grad, false};
   }
   if (slot.shared) {
-    Tensor own = ctx_.empty(slot.shape, slot.dtype);
-    own.copy_from(slot.grad);
+    const Tensor own = ctx_.empty(slot.shape, slot.dtype);
+    GMAIL_RUN(ctx_, accumulate, Grad{own}, slot.grad);
     slot.grad = own;
     slot.shared = false;
   }
@@ -73,13 +77,8 @@ void Tape::pass(const Var& v, const Tensor& dy) {
     slot.shared = true;
     return;
   }
-  Grad g = want(v);
-  with_float_type(dy.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    T* out = g.t.data<T>();
-    const T* in = dy.data<T>();
-    for (int64_t i = 0; i < dy.numel(); ++i) out[i] = g.add ? out[i] + in[i] : in[i];
-  });
+  const Grad g = want(v);
+  GMAIL_RUN(ctx_, accumulate, g, dy);
 }
 
 void Tape::backward(const Var& y, const Tensor& dy) {

@@ -1,12 +1,13 @@
 // Reverse-mode automatic differentiation (Griewank & Walther 2008, ch. 3) over a tape.
 //
-// An op computes its result, then records a closure that turns dL/dy into gradients of its inputs. The tape is a vector
-// in execution order; backward() walks it in reverse and destroys each node once it has run, so activations are freed
-// during the pass. A gradient's first contribution overwrites, later ones accumulate. An input that nobody needs a
-// gradient for is not tracked, and no work is done for it: that is how a frozen weight costs no product.
+// An op computes its result, then records a closure that turns dL/dy into gradients of its inputs. The tape
+// is a vector in execution order; backward() walks it in reverse and destroys each node once it has run, so
+// activations are freed during the pass. A gradient's first contribution overwrites, later ones accumulate.
+// An input that nobody needs a gradient for is not tracked, and no work is done for it: that is how a frozen
+// weight costs no product.
 //
 //   Tape tape(ctx);
-//   Var x = tape.input(images);                 // or tape.constant(images), tape.leaf(param.value, param.grad)
+//   Var x = tape.input(images);                 // or tape.constant(images), tape.leaf(param.value, slot)
 //   Var loss = ...;
 //   tape.backward(loss);                        // or backward(y, dy) with a gradient from outside
 //   Tensor dx = tape.grad(x);
@@ -35,8 +36,8 @@ struct Var {
   [[nodiscard]] DType dtype() const { return value.dtype(); }
 };
 
-// Where the gradient of a leaf arrives, outside the tape. `written` says that `grad` holds something to add to;
-// zero_grad() of the optimiser resets it, so micro-batches accumulate by themselves.
+// Where the gradient of a leaf arrives, outside the tape. `written` says that `grad` holds something to add
+// to; zero_grad() of the optimiser resets it, so micro-batches accumulate by themselves.
 struct GradSlot {
   Tensor grad;
   bool written = false;
@@ -44,32 +45,42 @@ struct GradSlot {
 
 class Tape {
  public:
-  explicit Tape(const Context& ctx, bool recording = true) : ctx_(ctx), recording_(recording) {}
+  // record: gradients will be asked for. forget: a training run whose values are computed again later
+  // (recompute), so nothing is recorded. infer: no training; what differs, as dropout, is off.
+  enum class Mode : uint8_t { record, forget, infer };
+  explicit Tape(const Context& ctx, Mode mode) : ctx_(ctx), mode_(mode) {}
+  explicit Tape(const Context& ctx, bool recording = true)
+      : Tape(ctx, recording ? Mode::record : Mode::infer) {}
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
   [[nodiscard]] const Context& ctx() const { return ctx_; }
-  [[nodiscard]] bool recording() const { return recording_; }
+  [[nodiscard]] bool recording() const { return mode_ == Mode::record; }
+  [[nodiscard]] bool training() const { return mode_ != Mode::infer; }
+  [[nodiscard]] bool saw_leaf() const { return saw_leaf_; }  // leaf() was called, recording or not
   // step memory for a result like x / of a shape
   [[nodiscard]] Tensor empty(const Shape& shape, DType dtype) const { return ctx_.empty(shape, dtype); }
 
   [[nodiscard]] Var constant(Tensor value) const { return Var(std::move(value)); }
-  [[nodiscard]] Var input(Tensor value);                    // tracked; read grad() after backward
-  [[nodiscard]] Var leaf(Tensor value, GradSlot& slot);     // tracked; the gradient goes to the slot
+  [[nodiscard]] Var input(Tensor value);                 // tracked; read grad() after backward
+  [[nodiscard]] Var leaf(Tensor value, GradSlot& slot);  // tracked; the gradient goes to the slot
 
-  // y was computed from `inputs`. If one of them is tracked, backward(dy) will be called with dL/dy. In it, want(v)
-  // hands out the gradient of an input to fill (absent if v is not tracked), pass(v, dy) says that it equals dy. Ask in
-  // the order in which the kernel writes them, one statement each: f(x, x) gets "overwrite" first and "add" second.
+  // y was computed from `inputs`. If one of them is tracked, backward(dy) will be called with dL/dy. In it,
+  // want(v) hands out the gradient of an input to fill (absent if v is not tracked), pass(v, dy) says that it
+  // equals dy. Ask in the order in which the kernel writes them, one statement each: f(x, x) gets "overwrite"
+  // first and "add" second.
   using Backward = std::function<void(const Tensor& dy)>;
   [[nodiscard]] Var record(Tensor y, std::initializer_list<Var> inputs, Backward backward);
   [[nodiscard]] Var record(Tensor y, const std::vector<Var>& inputs, Backward backward);
+  // even if no input is tracked (recompute.cpp)
+  [[nodiscard]] Var record_always(Tensor y, Backward backward);
   [[nodiscard]] Grad want(const Var& v);
   void pass(const Var& v, const Tensor& dy);
 
   // Runs the tape once; a second call throws. dy defaults to 1 for a one-element y.
   void backward(const Var& y, const Tensor& dy = Tensor());
   void backward(const std::vector<Var>& ys, const std::vector<Tensor>& dys);
-  [[nodiscard]] Tensor grad(const Var& v) const;            // absent if v got no gradient
+  [[nodiscard]] Tensor grad(const Var& v) const;  // absent if v got no gradient
   [[nodiscard]] size_t nodes() const { return nodes_.size(); }
 
  private:
@@ -77,7 +88,6 @@ class Tape {
     Tensor grad;
     GradSlot* sink = nullptr;
     bool shared = false;  // grad is somebody else's tensor: copy before adding to it
-    bool keep = false;    // an input: its gradient outlives the node
     Shape shape;
     DType dtype = DType::float32;
   };
@@ -87,8 +97,8 @@ class Tape {
   };
   [[nodiscard]] int new_slot(const Tensor& value);
   const Context& ctx_;
-  bool recording_;
-  bool consumed_ = false;
+  Mode mode_;
+  bool consumed_ = false, saw_leaf_ = false;
   std::vector<Slot> slots_;
   std::vector<Node> nodes_;
 };

@@ -38,6 +38,12 @@ std::array<double, 2> box_muller(uint32_t a, uint32_t b) {
 }
 }  // namespace
 
+PhiloxBlock stream_block(uint64_t seed, Purpose purpose, uint64_t step, uint64_t index, uint32_t n) {
+  auto counter = counter_of(purpose, step, index);
+  counter[0] = n;
+  return philox(key_of(seed), counter);
+}
+
 Rng::Rng(uint64_t seed, Purpose purpose, uint64_t step, uint64_t index)
     : key_(key_of(seed)), counter_(counter_of(purpose, step, index)) {}
 

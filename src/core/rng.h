@@ -20,6 +20,9 @@ enum class Purpose : uint8_t {
 using PhiloxBlock = std::array<uint32_t, 4>;
 [[nodiscard]] PhiloxBlock philox(std::array<uint32_t, 2> key, std::array<uint32_t, 4> counter);
 
+// Words 4n .. 4n + 3 of a stream: what Rng draws there, and what fill_uniform makes of elements 4n .. 4n + 3.
+[[nodiscard]] PhiloxBlock stream_block(uint64_t seed, Purpose purpose, uint64_t step, uint64_t index, uint32_t n);
+
 class Rng {
  public:
   Rng(uint64_t seed, Purpose purpose, uint64_t step = 0, uint64_t index = 0);

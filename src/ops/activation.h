@@ -1,12 +1,14 @@
-// Activations, element by element. s(x) = 1 / (1 + exp(-x)), Phi the normal distribution function, phi its density.
-//   (1)  quick_gelu  y = x s(1.702 x)                               dy/dx = s + 1.702 x s (1 - s),  s = s(1.702 x)
-//   (2)  gelu_erf    y = x Phi(x)                                   dy/dx = Phi(x) + x phi(x)
-//   (3)  gelu_tanh   y = x (1 + tanh u) / 2                         dy/dx = (1 + t + x (1 - t^2) u') / 2,  t = tanh u
+// Activations, element by element. s(x) = 1 / (1 + exp(-x)), Phi the normal distribution function, phi
+// its density.
+//   (1)  quick_gelu  y = x s(1.702 x)                        dy/dx = s + 1.702 x s (1 - s),  s = s(1.702 x)
+//   (2)  gelu_erf    y = x Phi(x)                            dy/dx = Phi(x) + x phi(x)
+//   (3)  gelu_tanh   y = x (1 + tanh u) / 2                  dy/dx = (1 + t + x (1 - t^2) u') / 2, t = tanh u
 //                    u = sqrt(2/pi) (x + 0.044715 x^3)
-//   (4)  silu        y = x s(x)                                     dy/dx = s (1 + x (1 - s))
-//   (5)  relu        y = max(x, 0)                                  dy/dx = [x > 0]
-//   (6)  tanh        y = tanh x                                     dy/dx = 1 - tanh(x)^2
-// (1) is OpenAI CLIP's, (2) and (3): Hendrycks & Gimpel 2016, arXiv:1606.08415, (3) in GPT-2's form, (4) Elfwing 2017.
+//   (4)  silu        y = x s(x)                              dy/dx = s (1 + x (1 - s))
+//   (5)  relu        y = max(x, 0)                           dy/dx = [x > 0]
+//   (6)  tanh        y = tanh x                              dy/dx = 1 - tanh(x)^2
+// (1) is OpenAI CLIP's, (2) and (3): Hendrycks & Gimpel 2016, arXiv:1606.08415, (3) in GPT-2's form,
+// (4) Elfwing et al. 2017, arXiv:1702.03118.
 #pragma once
 
 #include "ops/grad.h"

@@ -1,5 +1,5 @@
-// Dropout (Srivastava et al. 2014): y = x m / (1 - p), m_i = [u_i >= p], u_i uniform from Philox(seed, dropout, step, index)
-// at element i. The mask is drawn again in backward, never stored.
+// Dropout (Srivastava et al. 2014): y = x m / (1 - p), m_i = [u_i >= p]; u_i, uniform, is what
+// Philox(seed, dropout, step, index) draws for element i. The mask is drawn again in backward, never stored.
 #pragma once
 
 #include "ops/grad.h"

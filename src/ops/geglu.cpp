@@ -1,0 +1,64 @@
+#include "ops/geglu.h"
+
+#include "ops/activation_math.h"
+#include "ops/grain.h"
+#include "ops/simd.h"
+
+namespace gmail::cpu {
+namespace {
+
+struct Sizes {
+  int64_t N, C;
+};
+
+Sizes check(const Tensor& x, const Tensor& y) {
+  GMAIL_CHECK(x.rank() >= 1 && x.size(-1) % 2 == 0, "[geglu] the last dimension of x must be even, got ",
+              x.shape());
+  const int64_t C = x.size(-1) / 2;
+  GMAIL_CHECK(y.shape() == x.shape().with(-1, C), "[geglu] x ", x.shape(), " does not give ", y.shape());
+  return {C == 0 ? 0 : y.numel() / C, C};
+}
+
+template <class T>
+void forward(T* y, const T* x, Sizes s) {
+  parallel_pieces(s.N, s.C, [=](int64_t n, int64_t begin, int64_t end) {
+    const T *v = x + 2 * n * s.C, *g = v + s.C;
+    T* yn = y + n * s.C;
+    GMAIL_SIMD
+    for (int64_t c = begin; c < end; ++c) yn[c] = v[c] * GeluErf::value(g[c]);
+  });
+}
+
+template <class T>
+void backward(GradWriter<T> dx, const T* dy, const T* x, Sizes s) {
+  parallel_pieces(s.N, s.C, [=](int64_t n, int64_t begin, int64_t end) {
+    const int64_t at = 2 * n * s.C;
+    const T *v = x + at, *g = v + s.C, *dyn = dy + n * s.C;
+    GMAIL_SIMD
+    for (int64_t c = begin; c < end; ++c) {
+      dx.put(at + c, dyn[c] * GeluErf::value(g[c]));  // eq. (2)
+      dx.put(at + s.C + c, dyn[c] * v[c] * GeluErf::slope(g[c]));
+    }
+  });
+}
+
+}  // namespace
+
+void geglu_forward(Tensor& y, const Tensor& x) {
+  const Sizes s = check(x, y);
+  with_float_type(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    forward<T>(y.data<T>(), x.data<T>(), s);
+  });
+}
+
+void geglu_backward(Grad dx, const Tensor& dy, const Tensor& x) {
+  if (!dx) return;
+  const Sizes s = check(x, dy);
+  with_float_type(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    backward<T>(GradWriter<T>(dx), dy.data<T>(), x.data<T>(), s);
+  });
+}
+
+}  // namespace gmail::cpu

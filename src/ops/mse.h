@@ -1,0 +1,15 @@
+// Weighted mean squared error (the diffusion loss; the weight is that of the time step). prediction and
+// target (B, ...) with D elements for each b, weight (B) optional, 1 if absent:
+//   (1)  L = 1/B sum_b weight_b 1/D sum_d (prediction_bd - target_bd)^2
+//   (2)  dprediction_bd = dL weight_b 2 / (B D) (prediction_bd - target_bd)
+#pragma once
+
+#include "ops/grad.h"
+
+namespace gmail::cpu {
+
+void weighted_mse_forward(Tensor& loss, const Tensor& prediction, const Tensor& target, const Tensor& weight);
+void weighted_mse_backward(Grad dprediction, const Tensor& dloss, const Tensor& prediction,
+                           const Tensor& target, const Tensor& weight);
+
+}  // namespace gmail::cpu
