@@ -1,0 +1,67 @@
+#include "autograd/functions.h"
+#include "core/dispatch.h"
+#include "ops/attention.h"
+#include "ops/conv2d.h"
+#include "ops/linear.h"
+#include "ops/matmul.h"
+
+namespace gmail {
+namespace {
+
+// v as a closure keeps it: the tensor only if the gradient of the other factor asks for it, so that the input
+// of a frozen layer is freed at once.
+Var kept_for(const Var& other, const Var& v) { return other.tracked() ? v : Var(Tensor(), v.id); }
+
+}  // namespace
+
+Var linear(Tape& tape, const Var& x, const Var& w, const Var& b, const Var& residual, double alpha) {
+  Tensor y = tape.empty(x.shape().with(x.shape().rank() - 1, w.size(0)), x.dtype());
+  GMAIL_RUN(tape.ctx(), linear_forward, y, x.value, w.value, b.value, residual.value, alpha);
+  const Var kept = kept_for(w, x);
+  return tape.record(y, {x, w, b, residual}, [=, &tape](const Tensor& dy) {
+    const Grad dx = tape.want(kept);
+    const Grad dw = tape.want(w);
+    const Grad db = tape.want(b);
+    GMAIL_RUN(tape.ctx(), linear_backward, dx, dw, db, dy, kept.value, w.value, alpha);
+    tape.pass(residual, dy);
+  });
+}
+
+Var matmul(Tape& tape, const Var& a, const Var& b, bool transpose_a, bool transpose_b) {
+  const int rank = a.shape().rank();
+  GMAIL_CHECK(rank >= 2 && b.shape().rank() == rank, "[matmul] ranks differ: a ", a.shape(), ", b ",
+              b.shape());
+  const Shape shape =
+      a.shape().with(rank - 2, a.size(transpose_a ? -1 : -2)).with(rank - 1, b.size(transpose_b ? -2 : -1));
+  Tensor c = tape.empty(shape, a.dtype());
+  GMAIL_RUN(tape.ctx(), matmul_forward, c, a.value, b.value, transpose_a, transpose_b);
+  return tape.record(c, {a, b}, [=, &tape](const Tensor& dc) {
+    const Grad da = tape.want(a);
+    const Grad db = tape.want(b);
+    GMAIL_RUN(tape.ctx(), matmul_backward, da, db, dc, a.value, b.value, transpose_a, transpose_b);
+  });
+}
+
+Var conv2d(Tape& tape, const Var& x, const Var& w, const Var& b, int stride, int pad) {
+  Tensor y = tape.empty(conv2d_shape(x.shape(), w.shape(), stride, pad), x.dtype());
+  GMAIL_RUN(tape.ctx(), conv2d_forward, y, x.value, w.value, b.value, stride, pad);
+  return tape.record(y, {x, w, b}, [=, &tape](const Tensor& dy) {
+    const Grad dx = tape.want(x);
+    const Grad dw = tape.want(w);
+    const Grad db = tape.want(b);
+    GMAIL_RUN(tape.ctx(), conv2d_backward, dx, dw, db, dy, x.value, w.value, stride, pad);
+  });
+}
+
+Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, int heads, const AttentionMask& mask) {
+  Tensor o = tape.empty(q.shape(), q.dtype()), l = tape.empty({q.size(0), heads, q.size(1)}, q.dtype());
+  GMAIL_RUN(tape.ctx(), attention_forward, o, l, q.value, k.value, v.value, heads, mask);
+  return tape.record(o, {q, k, v}, [=, &tape](const Tensor& d_o) {
+    const Grad dq = tape.want(q);
+    const Grad dk = tape.want(k);
+    const Grad dv = tape.want(v);
+    GMAIL_RUN(tape.ctx(), attention_backward, dq, dk, dv, d_o, o, l, q.value, k.value, v.value, heads, mask);
+  });
+}
+
+}  // namespace gmail

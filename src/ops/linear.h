@@ -1,0 +1,18 @@
+// A linear layer on N rows: x (..., I), N = what precedes I; w (O, I) as in PyTorch; b (O) and
+// residual (..., O) optional.
+//   (1)  y = alpha x w^T + b + residual
+//   (2)  dx = alpha dy w,   dw = alpha dy^T x,   db = sum_N dy      (residual: dy itself)
+// An absent gradient costs no product: that is what a frozen weight saves. x is read for dw only, w for dx
+// only.
+#pragma once
+
+#include "ops/grad.h"
+
+namespace gmail::cpu {
+
+void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& residual,
+                    double alpha);
+void linear_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
+                     double alpha);
+
+}  // namespace gmail::cpu

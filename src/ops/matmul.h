@@ -1,0 +1,15 @@
+// Batched matrix product c = op(a) op(b), op = transpose of the last two dimensions if asked; op(a) (..., M,
+// K), op(b) (..., K, N), c (..., M, N), the leading dimensions equal.
+//   (1)  c = A B,   A = op(a), B = op(b)
+//   (2)  dA = dc B^T,   dB = A^T dc      and da = op(dA), db = op(dB)
+#pragma once
+
+#include "ops/grad.h"
+
+namespace gmail::cpu {
+
+void matmul_forward(Tensor& c, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b);
+void matmul_backward(Grad da, Grad db, const Tensor& dc, const Tensor& a, const Tensor& b, bool transpose_a,
+                     bool transpose_b);
+
+}  // namespace gmail::cpu
