@@ -12,8 +12,8 @@ using namespace gmail;
 namespace {
 
 CaptionedImage image(const std::string& hypothesis, const std::vector<std::string>& references) {
-  CaptionedImage i{split_words(hypothesis), {}};
-  for (const std::string& r : references) i.references.push_back(split_words(r));
+  CaptionedImage i{caption_words(hypothesis), {}};
+  for (const std::string& r : references) i.references.push_back(caption_words(r));
   return i;
 }
 
@@ -104,6 +104,6 @@ TEST_CASE("caption_metrics: bad input is refused") {
 }
 
 TEST_CASE("caption_metrics: words are what stands between white space") {
-  CHECK(split_words("  a red\tcube \n") == Words{"a", "red", "cube"});
-  CHECK(split_words(" ").empty());
+  CHECK(caption_words("  a red\tcube \n") == Words{"a", "red", "cube"});
+  CHECK(caption_words(" ").empty());
 }

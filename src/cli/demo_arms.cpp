@@ -45,8 +45,8 @@ nlohmann::json score_captions(const std::vector<std::string>& captions, const Ma
   for (int64_t i = 0; i < test.size(); ++i) {
     CaptionedImage image;
     const std::string& caption = captions[static_cast<size_t>(i)];
-    image.hypothesis = split_words(caption);
-    for (const std::string& reference : test[i].captions) image.references.push_back(split_words(reference));
+    image.hypothesis = caption_words(caption);
+    for (const std::string& reference : test[i].captions) image.references.push_back(caption_words(reference));
     images.push_back(std::move(image));
     right += same_objects(caption, test[i].captions.front()) ? 1 : 0;
   }

@@ -189,7 +189,7 @@ CaptionScore rouge_l(const std::vector<CaptionedImage>& images) {
 CaptionScore cider(const std::vector<CaptionedImage>& images) { return cider_score(images, false); }
 CaptionScore cider_d(const std::vector<CaptionedImage>& images) { return cider_score(images, true); }
 
-Words split_words(std::string_view text) {
+Words caption_words(std::string_view text) {
   constexpr std::string_view kSpace = " \t\n\r\f\v";
   Words words;
   for (size_t begin = text.find_first_not_of(kSpace); begin != std::string_view::npos;) {

@@ -51,6 +51,6 @@ struct CaptionScore {
 [[nodiscard]] CaptionScore cider_d(const std::vector<CaptionedImage>& images);  // eq. (5)
 
 // "a b  c" -> {"a", "b", "c"}: splits at white space and does nothing else
-[[nodiscard]] Words split_words(std::string_view text);
+[[nodiscard]] Words caption_words(std::string_view text);
 
 }  // namespace gmail

@@ -1,5 +1,6 @@
 #include "ops/attention.h"
 
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -7,7 +8,6 @@
 #include "core/parallel_for.h"
 #include "ops/gemm.h"
 #include "ops/simd.h"
-#include "ops/simd_math.h"
 
 namespace gmail::cpu {
 namespace {
@@ -15,6 +15,23 @@ namespace {
 // One head is worked through in blocks of rows: the scores of a block stay in the second-level cache, and a
 // causal mask saves the keys to the right of the block.
 constexpr int64_t kRowBlock = 64;
+
+// exp(x) for x <= 88 without branches: 2^n exp(r), n = round(x / ln 2), |r| <= ln(2) / 2; -inf gives 0, NaN stays.
+float vexp(float x) {
+  const float c = x < -87.0F ? -87.0F : x;
+  const float shifted = c * 1.44269504F + 12582912.0F;  // 1.5 * 2^23: the integer lands in the low bits
+  const float n = shifted - 12582912.0F;
+  const float r = (c - n * 0x1.62e4p-1F) - n * 1.42860682e-6F;
+  float q = 0.00138145976F;
+  q = q * r + 0.00836871658F;
+  q = q * r + 0.041668389F;
+  q = q * r + 0.166665211F;
+  q = q * r + 0.49999994F;
+  const float p = q * (r * r) + r + 1.0F;
+  const float y = p * std::bit_cast<float>((std::bit_cast<uint32_t>(shifted) - 0x4B400000U + 127U) << 23U);
+  return x < -87.0F ? 0.0F : y;
+}
+double vexp(double x) { return std::exp(x); }
 
 struct Sizes {
   int64_t B, Tq, Tk, C, heads, D;
