@@ -21,9 +21,11 @@ void forward(T* y, const T* x, int64_t n) {
 
 template <class F, class T>
 void backward(GradWriter<T> dx, const T* dy, const T* x, int64_t n) {
-  parallel_for(n, kGrain, [=](int64_t begin, int64_t end) {
-    GMAIL_SIMD
-    for (int64_t i = begin; i < end; ++i) dx.put(i, dy[i] * F::slope(x[i]));
+  with_writer(dx, [=](auto out) {
+    parallel_for(n, kGrain, [=](int64_t begin, int64_t end) {
+      GMAIL_SIMD
+      for (int64_t i = begin; i < end; ++i) out.put(i, dy[i] * F::slope(x[i]));
+    });
   });
 }
 

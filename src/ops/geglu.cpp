@@ -31,14 +31,16 @@ void forward(T* y, const T* x, Sizes s) {
 
 template <class T>
 void backward(GradWriter<T> dx, const T* dy, const T* x, Sizes s) {
-  parallel_pieces(s.N, s.C, [=](int64_t n, int64_t begin, int64_t end) {
-    const int64_t at = 2 * n * s.C;
-    const T *v = x + at, *g = v + s.C, *dyn = dy + n * s.C;
-    GMAIL_SIMD
-    for (int64_t c = begin; c < end; ++c) {
-      dx.put(at + c, dyn[c] * GeluErf::value(g[c]));  // eq. (2)
-      dx.put(at + s.C + c, dyn[c] * v[c] * GeluErf::slope(g[c]));
-    }
+  with_writer(dx, [=](auto out) {
+    parallel_pieces(s.N, s.C, [=](int64_t n, int64_t begin, int64_t end) {
+      const int64_t at = 2 * n * s.C;
+      const T *v = x + at, *g = v + s.C, *dyn = dy + n * s.C;
+      GMAIL_SIMD
+      for (int64_t c = begin; c < end; ++c) {
+        out.put(at + c, dyn[c] * GeluErf::value(g[c]));  // eq. (2)
+        out.put(at + s.C + c, dyn[c] * v[c] * GeluErf::slope(g[c]));
+      }
+    });
   });
 }
 

@@ -22,5 +22,21 @@ struct GradWriter {
   explicit operator bool() const { return p != nullptr; }
   void put(int64_t i, T v) const { p[i] = add ? p[i] + v : v; }
 };
+
+// The same with the choice made at compile time, for loops that are to be vector code.
+template <class T, bool kAdd>
+struct FixedWriter {
+  T* p;
+  void put(int64_t i, T v) const { p[i] = kAdd ? p[i] + v : v; }
+};
+
+// f(writer) with the fixed writer that does what `w` does: f's loop is compiled once for each.
+template <class T, class F>
+void with_writer(GradWriter<T> w, F&& f) {
+  if (w.add)
+    f(FixedWriter<T, true>{w.p});
+  else
+    f(FixedWriter<T, false>{w.p});
+}
 }  // namespace cpu
 }  // namespace gmail

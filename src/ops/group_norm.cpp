@@ -147,8 +147,8 @@ void block_sums(T* sums, const T* dy, const T* x, int64_t rows, const Channels<T
   }
 }
 
-template <bool silu, class T>
-void backward_x(GradWriter<T> dx, const T* dy, const T* x, const double* means, const T* mu, const T* r,
+template <bool silu, class Writer, class T>
+void backward_x(Writer dx, const T* dy, const T* x, const double* means, const T* mu, const T* r,
                 const T* w, const T* b, const Sizes& s) {
   parallel_for(s.B * s.blocks, 4, [&](int64_t first, int64_t last) {
     const Scratch<T> scratch(2 * s.C);
@@ -202,7 +202,7 @@ void backward(GradWriter<T> dx, GradWriter<T> dw, GradWriter<T> db, const T* dy,
     if (dw) dw.put(c, static_cast<T>(all[static_cast<size_t>(s.C + c)]));
     if (db) db.put(c, static_cast<T>(all[static_cast<size_t>(c)]));
   }
-  if (dx) backward_x<silu, T>(dx, dy, x, means.data(), mu, r, w, b, s);
+  if (dx) with_writer(dx, [&](auto out) { backward_x<silu>(out, dy, x, means.data(), mu, r, w, b, s); });
 }
 
 template <class T>
