@@ -8,6 +8,7 @@ JOBS ?= $(shell nproc)
 DEPS ?= install
 PREFIX ?= /usr/local
 CMAKE_FLAGS ?=
+TIDY ?= 0
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
 FLICKR8K ?= ../shared/data/flickr8k
@@ -49,8 +50,8 @@ repro-flickr8k: build  ## real photos: FLICKR8K=DIR names the folder of the data
 tabletop-weights: build  ## train the built-in world's encoder and generator again (data/tabletop/)
 	scripts/tabletop_weights.sh "$(GMAIL)"
 
-lint:  ## formatting and house rules
-	scripts/lint.sh
+lint:  ## formatting and house rules (TIDY=1: clang-tidy too, after a build)
+	TIDY=$(TIDY) scripts/lint.sh
 
 format:  ## format the sources in place
 	git ls-files -- '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format -i

@@ -58,6 +58,11 @@ if command -v clang-format >/dev/null; then
 else
   echo "lint: clang-format is not installed, formatting not checked"
 fi
+if [ "${TIDY:-0}" = 1 ]; then  # minutes: every file, against the flags of the last build
+  printf '%s\n' "${sources[@]}" | grep -E '^src/.*\.cpp$' |
+    xargs -P "$(nproc)" -n 1 clang-tidy -p build --quiet --extra-arg=-Wno-unknown-warning-option 2>/dev/null |
+    grep -E '(error|warning):' | sort -u >>"$violations" || true
+fi
 if command -v shellcheck >/dev/null; then
   shellcheck "${scripts[@]}" >>"$violations" || true
 fi
