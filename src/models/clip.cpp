@@ -14,6 +14,14 @@ std::vector<Block> make_blocks(const std::string& name, const TowerConfig& c) {
   return blocks;
 }
 
+Var run_blocks(Tape& tape, std::vector<Block>& blocks, Var x, const AttentionMask& mask, bool checkpointing) {
+  for (Block& block : blocks) {
+    const auto run = [&block, mask](Tape& t, const std::vector<Var>& in) { return block.forward(t, in[0], mask); };
+    x = checkpointing ? recompute(tape, {x}, run) : run(tape, {x});
+  }
+  return x;
+}
+
 }  // namespace
 
 ImageTower::ImageTower(const ClipConfig& c)
@@ -40,7 +48,7 @@ Var ImageTower::features(Tape& tape, const Var& images) {
   const Var class_token = add(tape, Var(zeros), class_embedding.on(tape));              // (B, 1, W)
   Var x = add(tape, concat(tape, {class_token, patches}, 1), position_embedding.on(tape));  // (B, T, W)
   x = pre_layrnorm.forward(tape, x);
-  for (Block& block : layers) x = block.forward(tape, x, {});
+  x = run_blocks(tape, layers, x, {}, checkpointing);
   const Var class_row = gather_rows(tape, x, Tensor::zeros({B}, DType::int32));  // (B, W)
   return post_layernorm.forward(tape, class_row);
 }
@@ -81,6 +89,8 @@ Tensor TextInput::key_mask() const {
   return mask;
 }
 
+TextInput TextInput::rows(int64_t first, int64_t past) const { return {ids.rows(first, past), end.rows(first, past)}; }
+
 TextInput make_text_input(const Tensor& ids, const Tensor& end) {
   const int64_t B = ids.size(0), T = ids.size(1);
   const int32_t *in = ids.data<int32_t>(), *last = end.data<int32_t>();
@@ -105,7 +115,7 @@ Var TextTower::tokens(Tape& tape, const TextInput& text) {
   GMAIL_CHECK(T <= context, "[clip] ", T, " tokens for a context of ", context);
   const Var positions = slice(tape, position_embedding.on(tape), 0, 0, T);           // (T, W)
   Var x = add(tape, embedding(tape, token_embedding.on(tape), text.ids), positions);  // (B, T, W)
-  for (Block& block : layers) x = block.forward(tape, x, {.causal = true, .keys = {}});
+  x = run_blocks(tape, layers, x, {.causal = true, .keys = {}}, checkpointing);
   return final_layer_norm.forward(tape, x);
 }
 

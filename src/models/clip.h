@@ -42,6 +42,7 @@ struct ImageTower {
   LayerNorm pre_layrnorm, post_layernorm;
   std::vector<Block> layers;
   Linear visual_projection;  // (E, W), no bias
+  bool checkpointing = false;  // each block's activations are computed again in the backward pass
 
   ImageTower() = default;
   explicit ImageTower(const ClipConfig& config);
@@ -58,6 +59,7 @@ struct ImageTower {
 struct TextInput {
   Tensor ids, end;
   [[nodiscard]] Tensor key_mask() const;  // (B, T) int32: 1 up to and including the end token
+  [[nodiscard]] TextInput rows(int64_t first, int64_t past) const;
 };
 // Trims the padding columns that no row uses: causal attention makes the result the same.
 [[nodiscard]] TextInput make_text_input(const Tensor& ids, const Tensor& end);
@@ -67,6 +69,7 @@ struct TextTower {
   std::vector<Block> layers;
   LayerNorm final_layer_norm;
   Linear text_projection;  // (E, W), no bias
+  bool checkpointing = false;
 
   TextTower() = default;
   explicit TextTower(const ClipConfig& config);
