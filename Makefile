@@ -24,13 +24,13 @@ build:  ## build the program, the library and the tests (the default)
 	elif [ -n "$(strip $(CMAKE_FLAGS))" ]; then \
 	  cmake -S . -B $(BUILD) $(CMAKE_FLAGS); \
 	fi
-	@cmake --build $(BUILD) -j $(JOBS)
+	@cmake --build $(BUILD) -j $(JOBS) $(if $(TARGET),--target $(TARGET))
 
 deps:  ## install what the build needs (DEPS=skip leaves the system alone)
 	@[ "$(DEPS)" = skip ] || scripts/install_deps.sh
 
 demo: deps  ## the whole method on the built-in world; results in runs/demo/
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build TARGET=gmail_program
 	$(GMAIL) demo $(DEMO_FLAGS)
 
 test: deps  ## every test
