@@ -43,6 +43,16 @@ double peak_rss_mib() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
+bool has_weights(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / "clip" / "config.json") &&
+         std::filesystem::exists(folder / "generator" / "unet" / "config.json");
+}
+
+// where `cmake --install` puts them: <prefix>/share/gmail/tabletop beside <prefix>/bin/gmail
+std::filesystem::path installed_weights() {
+  return std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() / "share" / "gmail" / "tabletop";
+}
+
 void setup(Command& c, Options& o) {
   c.option("out", o.out, "folder of the run");
   c.option("weights", o.weights, "folder with the pretrained f_r (clip/) and generator (generator/)");
@@ -54,9 +64,10 @@ void setup(Command& c, Options& o) {
 void run(Command& c, Options& o) {
   GMAIL_INPUT(!(o.quick && o.from_scratch), "--quick and --from-scratch exclude each other");
   const bool scratch = o.quick || o.from_scratch;
+  if (!scratch && !has_weights(o.weights) && has_weights(installed_weights())) o.weights = installed_weights().string();
   DemoRun demo{c.ctx(), o.quick ? quick_recipe() : full_recipe(), o.out, scratch ? "" : o.weights, c.common().seed,
                c.command_line()};
-  GMAIL_INPUT(scratch || std::filesystem::exists(demo.weights / "clip" / "config.json"), o.weights,
+  GMAIL_INPUT(scratch || has_weights(o.weights), o.weights,
               ": no pretrained weights (clip/config.json); run in the project's folder, name them with --weights, or "
               "train everything with --from-scratch");
   record_options(c, o.out);

@@ -67,6 +67,7 @@ TrainOptions recipe_training(const std::filesystem::path& out, int64_t steps, do
   o.schedule = {.kind = ScheduleKind::cosine, .warmup = std::min<int64_t>(50, steps / 10)};
   o.clip = 1;
   o.save_every = 100;
+  o.log_every = steps >= 1000 ? 10 : 1;
   o.resume = true;
   return o;
 }

@@ -21,7 +21,7 @@ struct DemoRecipe {
 
   // generator
   UnetConfig unet;
-  int64_t generator_batch = 32, generator_steps = 6000;
+  int64_t generator_batch = 32, generator_steps = 4000;
   double generator_lr = 1e-3;
   SampleOptions sample{.steps = 15, .guidance = 3, .clamp = 1, .batch = 64};
   int64_t judged = 240;  // generated images of one solid, fresh captions, named by the aligned f_g
