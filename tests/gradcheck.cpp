@@ -98,9 +98,11 @@ std::string gradcheck(const Function& f, const std::vector<Tensor>& inputs, doub
 std::string float_agrees(const Function& f, const std::vector<Tensor>& inputs, double rtol) {
   rtol = std::max(rtol, 1e-4);
   std::vector<Tensor> single;
-  for (const Tensor& t : inputs) single.push_back(t && t.dtype() == DType::float64 ? t.to(DType::float32) : t);
+  for (const Tensor& t : inputs)
+    single.push_back(t && t.dtype() == DType::float64 ? t.to(DType::float32) : t);
   std::vector<Tensor> rounded;  // the double run sees exactly the float run's inputs
-  for (const Tensor& t : single) rounded.push_back(t && t.dtype() == DType::float32 ? t.to(DType::float64) : t);
+  for (const Tensor& t : single)
+    rounded.push_back(t && t.dtype() == DType::float32 ? t.to(DType::float64) : t);
   const Run exact = run(f, rounded, Tensor());
   const Run fast = run(f, single, random(exact.y.shape(), 99));
   std::string difference = close(fast.y, exact.y, rtol, 1e-6);

@@ -17,20 +17,23 @@ namespace gmail::test {
 using Function = std::function<Var(Tape&, const std::vector<Var>&)>;
 
 // Checks the gradient of every input. An absent tensor among the inputs is passed on as an absent Var.
-// tolerance is relative to the largest gradient of that input (or 1e-3, whichever is larger). Returns "" or what differs.
-[[nodiscard]] std::string gradcheck(const Function& f, const std::vector<Tensor>& inputs, double tolerance = 1e-6);
+// tolerance is relative to the largest gradient of that input (or 1e-3, whichever is larger). Returns "" or
+// what differs.
+[[nodiscard]] std::string gradcheck(const Function& f, const std::vector<Tensor>& inputs,
+                                    double tolerance = 1e-6);
 
 // "" if |a - b| <= rtol * max|b| + atol everywhere; else the worst index and both values. Fails on NaN.
 [[nodiscard]] std::string close(const Tensor& a, const Tensor& b, double rtol, double atol = 0);
 
 // The same function in float must agree with double: forward and gradients.
-[[nodiscard]] std::string float_agrees(const Function& f, const std::vector<Tensor>& inputs, double rtol = 1e-4);
+[[nodiscard]] std::string float_agrees(const Function& f, const std::vector<Tensor>& inputs,
+                                       double rtol = 1e-4);
 
 }  // namespace gmail::test
 
 // One line per case: CHECK_GRAD(lambda, {x, w, b}); runs gradcheck in double and float against double.
-#define CHECK_GRAD(...)                                     \
-  do {                                                      \
-    CHECK(::gmail::test::gradcheck(__VA_ARGS__) == "");     \
-    CHECK(::gmail::test::float_agrees(__VA_ARGS__) == "");  \
+#define CHECK_GRAD(...)                                    \
+  do {                                                     \
+    CHECK(::gmail::test::gradcheck(__VA_ARGS__) == "");    \
+    CHECK(::gmail::test::float_agrees(__VA_ARGS__) == ""); \
   } while (false)

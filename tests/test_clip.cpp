@@ -1,5 +1,6 @@
-// Protects CLIP: names and counts of Hugging Face's CLIPModel, trimmed text, batch independence, whole-model gradients
-// against finite differences, LoRA that starts as the base and merges exactly, one batch learned by heart.
+// Protects CLIP: names and counts of Hugging Face's CLIPModel, trimmed text, batch independence, whole-model
+// gradients against finite differences, LoRA that starts as the base and merges exactly, one batch learned
+// by heart.
 #include "catch.h"
 
 #include <cmath>
@@ -17,7 +18,9 @@ using namespace gmail::test;
 
 namespace {
 
-Tensor images(int64_t n, int64_t size, DType dtype = DType::float32) { return random({n, size, size, 3}, 7, dtype); }
+Tensor images(int64_t n, int64_t size, DType dtype = DType::float32) {
+  return random({n, size, size, 3}, 7, dtype);
+}
 
 Tensor encode_image(Clip& clip, const Tensor& x) {
   const Context ctx;
@@ -33,7 +36,8 @@ TEST_CASE("clip: parameter names are Hugging Face's") {
   for (const Param* p : clip.params()) names.insert(p->name);
   CHECK(names.size() == clip.params().size());
   for (const char* name :
-       {"logit_scale", "text_model.embeddings.token_embedding.weight", "text_model.embeddings.position_embedding.weight",
+       {"logit_scale", "text_model.embeddings.token_embedding.weight",
+        "text_model.embeddings.position_embedding.weight",
         "text_model.encoder.layers.1.self_attn.q_proj.bias", "text_model.final_layer_norm.weight",
         "text_projection.weight", "vision_model.embeddings.class_embedding",
         "vision_model.embeddings.patch_embedding.weight", "vision_model.embeddings.position_embedding.weight",
@@ -62,8 +66,8 @@ TEST_CASE("clip: gradients of the whole model") {
   const Tensor x = images(3, 16, DType::float64);
   const Context ctx;
   const auto loss = [&](Tape& tape) {
-    return clip_loss(tape, clip.image.encode(tape, Var(x)), clip.text.encode(tape, text), clip.logit_scale.on(tape),
-                     Tensor());
+    return clip_loss(tape, clip.image.encode(tape, Var(x)), clip.text.encode(tape, text),
+                     clip.logit_scale.on(tape), Tensor());
   };
   Tape tape(ctx);
   tape.backward(loss(tape));
@@ -114,8 +118,8 @@ TEST_CASE("clip: one batch is learned by heart") {
   const TextInput text = tiny_text(6, 8, 30);
   const Tensor x = images(6, 16);
   const auto loss = [&](Tape& tape) {
-    return clip_loss(tape, clip.image.encode(tape, Var(x)), clip.text.encode(tape, text), clip.logit_scale.on(tape),
-                     Tensor());
+    return clip_loss(tape, clip.image.encode(tape, Var(x)), clip.text.encode(tape, text),
+                     clip.logit_scale.on(tape), Tensor());
   };
   CHECK(overfit(clip.params(), loss, 60, 3e-3) < 0.05);
 }

@@ -1,5 +1,5 @@
-// Protects the captioner: the key-value cache equals the whole pass, padding is masked, greedy and beam search end and
-// do not depend on the batch, the end token is learned, one batch is learned by heart.
+// Protects the captioner: the key-value cache equals the whole pass, padding is masked, greedy and beam
+// search end and do not depend on the batch, the end token is learned, one batch is learned by heart.
 #include "catch.h"
 
 #include <cmath>
@@ -21,7 +21,8 @@ ClipCap random_captioner() {
   return model;
 }
 
-const std::vector<std::vector<int32_t>> kCaptions{{1, 2, 3}, {4, 0, 0, 6, 7}, {8}};  // id 0 is a word like any other
+const std::vector<std::vector<int32_t>> kCaptions{
+    {1, 2, 3}, {4, 0, 0, 6, 7}, {8}};  // id 0 is a word like any other
 
 }  // namespace
 
@@ -33,7 +34,8 @@ TEST_CASE("gpt2: step by step with a cache equals the whole pass") {
   const Tensor whole = model.gpt.hidden(tape, model.gpt.embed(tape, ids)).value;
   KvCache cache;
   for (int64_t t = 0; t < 5; ++t) {
-    const Tensor column = Tensor::from(std::vector<int32_t>{ids.data<int32_t>()[t], ids.data<int32_t>()[5 + t]}, {2, 1});
+    const Tensor column =
+        Tensor::from(std::vector<int32_t>{ids.data<int32_t>()[t], ids.data<int32_t>()[5 + t]}, {2, 1});
     const Tensor step = model.gpt.hidden(tape, model.gpt.embed(tape, column), &cache).value;
     const Tensor expected = slice(tape, Var(whole), 1, t, t + 1).value;
     CHECK(close(step, expected, 1e-5) == "");

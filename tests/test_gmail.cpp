@@ -1,6 +1,6 @@
-// Protects the method: f_g starts as f_r, eq. (1) against its literal formula, adapters survive saving, merging changes
-// nothing, alignment closes a gap that it can close, arms differ in their embeddings alone, an image depends on its
-// caption and seed and not on the batch.
+// Protects the method: f_g starts as f_r, eq. (1) against its literal formula, adapters survive saving,
+// merging changes nothing, alignment closes a gap that it can close, arms differ in their embeddings alone,
+// an image depends on its caption and seed and not on the batch.
 #include "catch.h"
 
 #include <cmath>
@@ -57,7 +57,8 @@ double literal_loss(const Tensor& g, const Tensor& r, double tau, const std::vec
   for (int64_t i = 0; i < B; ++i) {
     double sum = 0;
     for (int64_t j = 0; j < B; ++j)
-      if (i == j || group[static_cast<size_t>(i)] != group[static_cast<size_t>(j)]) sum += std::exp(cosine(i, j) / tau);
+      if (i == j || group[static_cast<size_t>(i)] != group[static_cast<size_t>(j)])
+        sum += std::exp(cosine(i, j) / tau);
     loss -= (cosine(i, i) / tau - std::log(sum)) / static_cast<double>(B);
   }
   return loss;
@@ -108,8 +109,9 @@ TEST_CASE("gmail: eq. (1) is the literal formula, with and without masked duplic
   const std::vector<int32_t> apart{0, 1, 2, 3, 4}, pairs{0, 1, 0, 2, 1};
   CHECK(value(false, Tensor()) == Approx(literal_loss(z_g, z_r, 0.07, apart)).epsilon(1e-10));
   CHECK(value(false, Tensor::from(pairs, {5})) == Approx(literal_loss(z_g, z_r, 0.07, pairs)).epsilon(1e-10));
-  CHECK(value(true, Tensor()) ==
-        Approx((literal_loss(z_g, z_r, 0.07, apart) + literal_loss(z_r, z_g, 0.07, apart)) / 2).epsilon(1e-10));
+  CHECK(
+      value(true, Tensor()) ==
+      Approx((literal_loss(z_g, z_r, 0.07, apart) + literal_loss(z_r, z_g, 0.07, apart)) / 2).epsilon(1e-10));
 }
 
 TEST_CASE("gmail: an adapter survives saving, and merging changes nothing") {
@@ -117,7 +119,8 @@ TEST_CASE("gmail: an adapter survives saving, and merging changes nothing") {
   ClipModel model = tiny_model();
   const Tensor x = random({3, 16, 16, 3}, 2, DType::float32);
   for (const RealEncoder reading : {RealEncoder::frozen, RealEncoder::lora}) {
-    GenClip g = GenClip::start(model.clip.image, {.lora_rank = 2, .lora_alpha = 6, .real_encoder = reading}, true, 1);
+    GenClip g =
+        GenClip::start(model.clip.image, {.lora_rank = 2, .lora_alpha = 6, .real_encoder = reading}, true, 1);
     add_noise_to(g);
     const Tensor before = encode(g, x);
     g.save(dir / "adapter", "base");
@@ -172,7 +175,8 @@ TEST_CASE("gmail: the arms see the same captions and differ in the embeddings") 
   int64_t from_real = 0;
   for (int64_t i = 0; i < 24; ++i) {
     const bool is_real = close(mixed.embeddings.rows(i, i + 1), r.embeddings.rows(i, i + 1), 0).empty();
-    const bool is_generated = close(mixed.embeddings.rows(i, i + 1), plain.embeddings.rows(i, i + 1), 0).empty();
+    const bool is_generated =
+        close(mixed.embeddings.rows(i, i + 1), plain.embeddings.rows(i, i + 1), 0).empty();
     CHECK(is_real != is_generated);
     from_real += is_real ? 1 : 0;
   }
@@ -190,10 +194,10 @@ TEST_CASE("gmail: a drawn image depends on its caption and seed, not on the batc
   const std::vector<uint64_t> seeds{1, 2, 3};
   const SampleOptions o{.steps = 3, .guidance = 2, .clamp = 1, .batch = 3};
   const Tensor all = sample_images(Context(), g, model, captions, seeds, o);
-  const Tensor one = sample_images(Context(), g, model, std::vector<std::string>{captions[1]},
-                                   std::vector<uint64_t>{2}, o);
+  const Tensor one =
+      sample_images(Context(), g, model, std::vector<std::string>{captions[1]}, std::vector<uint64_t>{2}, o);
   CHECK(close(all.rows(1, 2), one, 1e-4) == "");
-  const Tensor other = sample_images(Context(), g, model, std::vector<std::string>{captions[1]},
-                                     std::vector<uint64_t>{9}, o);
+  const Tensor other =
+      sample_images(Context(), g, model, std::vector<std::string>{captions[1]}, std::vector<uint64_t>{9}, o);
   CHECK(close(other, one, 1e-2) != "");
 }

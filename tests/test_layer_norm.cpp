@@ -8,7 +8,9 @@ using namespace gmail;
 using namespace gmail::test;
 
 TEST_CASE("layer_norm: gradients") {
-  const auto f = [](Tape& tape, const std::vector<Var>& v) { return layer_norm(tape, v[0], v[1], v[2], 1e-5); };
+  const auto f = [](Tape& tape, const std::vector<Var>& v) {
+    return layer_norm(tape, v[0], v[1], v[2], 1e-5);
+  };
   CHECK_GRAD(f, {random({3, 7, 5}, 1), random({5}, 2), random({5}, 3)});
   CHECK_GRAD(f, {random({37, 19}, 1), Tensor(), random({19}, 3)});
   CHECK_GRAD(f, {random({1, 40}, 1), random({40}, 2), Tensor()});
@@ -18,8 +20,8 @@ TEST_CASE("layer_norm: gradients") {
 TEST_CASE("layer_norm: a row of one column is its bias") {
   const Context ctx;
   Tape tape(ctx, false);
-  const Var y = layer_norm(tape, Var(random({4, 1}, 1)), Var(random({1}, 2)), Var(Tensor::full({1}, 3, DType::float64)),
-                           1e-5);
+  const Var y = layer_norm(tape, Var(random({4, 1}, 1)), Var(random({1}, 2)),
+                           Var(Tensor::full({1}, 3, DType::float64)), 1e-5);
   CHECK(close(y.value, Tensor::full({4, 1}, 3, DType::float64), 1e-12) == "");
 }
 

@@ -1,5 +1,6 @@
-// Protects the generator's network: diffusers' names, zero start, whole-model gradients, independence from the batch, one
-// batch learned by heart; and the sampler: DDIM on a known denoiser, prediction types, noise schedules.
+// Protects the generator's network: diffusers' names, zero start, whole-model gradients, independence from
+// the batch, one batch learned by heart; and the sampler: DDIM on a known denoiser, prediction types, noise
+// schedules.
 #include "catch.h"
 
 #include <cmath>
@@ -25,7 +26,8 @@ Unet random_unet() {
 }
 
 Var predict(Tape& tape, Unet& unet, const Tensor& x, const Tensor& t, const Tensor& context) {
-  const Tensor pooled = context.rows(0, context.size(0)).reshape({context.size(0), context.size(1) * context.size(2)});
+  const Tensor pooled =
+      context.rows(0, context.size(0)).reshape({context.size(0), context.size(1) * context.size(2)});
   const Var first = slice(tape, Var(pooled), 1, 0, 24);
   return unet.forward(tape, Var(x), t, unet.text_keys(tape, Var(context), Tensor(), first));
 }
@@ -37,16 +39,15 @@ TEST_CASE("unet: parameter names are diffusers'") {
   std::set<std::string> names;
   for (const Param* p : unet.params()) names.insert(p->name);
   CHECK(names.size() == unet.params().size());
-  for (const char* name :
-       {"conv_in.weight", "time_embedding.linear_1.weight", "class_embedding.weight",
-        "down_blocks.0.resnets.0.norm1.weight", "down_blocks.0.downsamplers.0.conv.weight",
-        "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight",
-        "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_out.0.bias",
-        "down_blocks.1.attentions.0.transformer_blocks.0.ff.net.0.proj.weight",
-        "down_blocks.1.resnets.0.conv_shortcut.weight", "mid_block.attentions.0.proj_in.weight",
-        "mid_block.resnets.1.time_emb_proj.bias", "up_blocks.0.attentions.1.norm.weight",
-        "up_blocks.0.upsamplers.0.conv.bias", "up_blocks.1.resnets.1.conv2.weight", "conv_norm_out.weight",
-        "conv_out.bias"})
+  for (const char* name : {"conv_in.weight", "time_embedding.linear_1.weight", "class_embedding.weight",
+                           "down_blocks.0.resnets.0.norm1.weight", "down_blocks.0.downsamplers.0.conv.weight",
+                           "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight",
+                           "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_out.0.bias",
+                           "down_blocks.1.attentions.0.transformer_blocks.0.ff.net.0.proj.weight",
+                           "down_blocks.1.resnets.0.conv_shortcut.weight",
+                           "mid_block.attentions.0.proj_in.weight", "mid_block.resnets.1.time_emb_proj.bias",
+                           "up_blocks.0.attentions.1.norm.weight", "up_blocks.0.upsamplers.0.conv.bias",
+                           "up_blocks.1.resnets.1.conv2.weight", "conv_norm_out.weight", "conv_out.bias"})
     CHECK(names.contains(name));
   CHECK(UnetConfig::from_json(unet.config.to_json(), "config.json").to_json() == unet.config.to_json());
 }
@@ -72,7 +73,9 @@ TEST_CASE("unet: gradients of the whole network") {
   const Tensor t = Tensor::from(std::vector<float>{0.25F, 0.75F}, {2});
   const Tensor target = random({2, 8, 8, 3}, 3), weight = Tensor::from(std::vector<double>{1.5, 0.5}, {2});
   const Context ctx;
-  const auto loss = [&](Tape& tape) { return weighted_mse(tape, predict(tape, unet, x, t, context), target, weight); };
+  const auto loss = [&](Tape& tape) {
+    return weighted_mse(tape, predict(tape, unet, x, t, context), target, weight);
+  };
   Tape tape(ctx);
   tape.backward(loss(tape));
   const auto value = [&] {
@@ -102,12 +105,14 @@ TEST_CASE("unet: one batch is learned by heart") {
   const Tensor x = random({4, 8, 8, 3}, 1, DType::float32), context = random({4, 5, 24}, 2, DType::float32);
   const Tensor target = random({4, 8, 8, 3}, 3, DType::float32);
   const Tensor t = Tensor::from(std::vector<float>{0.1F, 0.4F, 0.6F, 0.9F}, {4});
-  const auto loss = [&](Tape& tape) { return weighted_mse(tape, predict(tape, unet, x, t, context), target); };
+  const auto loss = [&](Tape& tape) {
+    return weighted_mse(tape, predict(tape, unet, x, t, context), target);
+  };
   CHECK(overfit(unet.params(), loss, 300, 5e-3) < 0.1);
 }
 
-// For data N(0, s^2) the best denoiser is known: E[x | x_t] = alpha s^2 x_t / (alpha^2 s^2 + sigma^2). DDIM's limit maps
-// x_t to x_s by the ratio of standard deviations, so noise z ends at s z.
+// For data N(0, s^2) the best denoiser is known: E[x | x_t] = alpha s^2 x_t / (alpha^2 s^2 + sigma^2).
+// DDIM's limit maps x_t to x_s by the ratio of standard deviations, so noise z ends at s z.
 TEST_CASE("ddim: on a known denoiser, for every prediction type") {
   constexpr double s = 0.3;
   const Tensor z = random({2, 4, 4, 3}, 1, DType::float32);
@@ -119,7 +124,9 @@ TEST_CASE("ddim: on a known denoiser, for every prediction type") {
       Tensor out = x.clone();
       for (float& v : out.span<float>()) {
         const double xt = v, x0 = a * s * s * xt / (a * a * s * s + g * g), eps = (xt - a * x0) / g;
-        v = static_cast<float>(kind == Prediction::sample ? x0 : kind == Prediction::epsilon ? eps : a * eps - g * x0);
+        v = static_cast<float>(kind == Prediction::sample    ? x0
+                               : kind == Prediction::epsilon ? eps
+                                                             : a * eps - g * x0);
       }
       return out;
     };
@@ -136,7 +143,8 @@ TEST_CASE("diffusion: schedules") {
     CHECK(std::abs(a * a + s * s - 1) < 1e-12);
   }
   // Stable Diffusion's products of (1 - beta), at steps 0, 1, 500, 981, 999
-  const std::vector<std::pair<int, double>> known{{0, 0.99915}, {1, 0.99829603}, {500, 0.27633268}, {981, 0.0057755}, {999, 0.0046601}};
+  const std::vector<std::pair<int, double>> known{
+      {0, 0.99915}, {1, 0.99829603}, {500, 0.27633268}, {981, 0.0057755}, {999, 0.0046601}};
   for (const auto& [step, product] : known) {
     const double a = alpha_sigma(NoiseSchedule::scaled_linear, (step + 0.5) / 1000).alpha;
     CHECK(std::abs(a * a - product) < 1e-7);
@@ -153,7 +161,9 @@ TEST_CASE("diffusion: the noised image and its targets belong together") {
       const auto [a, s] = alpha_sigma(config.schedule, n.t.at(b));
       for (int64_t i = b * 48; i < (b + 1) * 48; ++i) {
         const double xt = n.x_t.at(i), p = n.target.at(i);
-        const double x0 = kind == Prediction::sample ? p : kind == Prediction::epsilon ? (xt - s * p) / a : a * xt - s * p;
+        const double x0 = kind == Prediction::sample    ? p
+                          : kind == Prediction::epsilon ? (xt - s * p) / a
+                                                        : a * xt - s * p;
         CHECK(std::abs(x0 - x.at(i)) < 2e-4);
       }
     }

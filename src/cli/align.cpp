@@ -10,8 +10,8 @@ namespace {
 
 struct Options {
   TrainFlags train;
-  std::string model, manifest, real, adapter, split, projection = "copy", order = "shuffled", augment = "none",
-      real_encoder = "frozen";
+  std::string model, manifest, real, adapter, split, projection = "copy", order = "shuffled",
+                                                     augment = "none", real_encoder = "frozen";
   std::vector<std::string> targets{"q_proj", "k_proj", "v_proj", "out_proj"};
   int64_t rank = 4;
   double alpha = 4, tau = 0.07;
@@ -27,7 +27,8 @@ void setup(Command& c, Options& o) {
   c.option("real", o.real, "manifest of the real records");
   c.option("split", o.split, "only generated records of this split");
   c.option("adapter", o.adapter, "PEFT folder whose LoRA matrices are the start");
-  c.option("projection", o.projection, "copy | new: how \"Proj for Gen\" starts")->check(CLI::IsMember({"copy", "new"}));
+  c.option("projection", o.projection, "copy | new: how \"Proj for Gen\" starts")
+      ->check(CLI::IsMember({"copy", "new"}));
   c.option("order", o.order, "shuffled | sequential (manifest order, wrapping around)")
       ->check(CLI::IsMember({"shuffled", "sequential"}));
   c.option("augment", o.augment, "none | crop")->check(CLI::IsMember({"none", "crop"}));
@@ -38,7 +39,8 @@ void setup(Command& c, Options& o) {
   c.option("lora-targets", o.targets, "names of the linear layers that get LoRA");
   c.option("tau", o.tau, "temperature of eq. (1)");
   c.flag("align-symmetric", o.symmetric, "adds the real -> generated direction");
-  c.flag("no-mask-duplicates", o.no_mask_duplicates, "the literal formula: same-caption pairs are negatives too");
+  c.flag("no-mask-duplicates", o.no_mask_duplicates,
+         "the literal formula: same-caption pairs are negatives too");
   add_train_flags(c, o.train);
 }
 
@@ -60,15 +62,17 @@ void run(Command& c, Options& o) {
   ClipModel base = ClipModel::load(o.model);
   record_options(c, o.train.out);
   const AlignReport report = align(c.ctx(), base, a);
-  std::cout << "align: " << report.pairs << " pairs, " << report.train.steps << " steps, loss " << report.train.loss
-            << ", paired cosine " << report.cosine_before << " -> " << report.cosine_after << ", trained "
-            << 100 * report.trainable_share << "% of f_g's parameters, " << o.train.out << '\n';
+  std::cout << "align: " << report.pairs << " pairs, " << report.train.steps << " steps, loss "
+            << report.train.loss << ", paired cosine " << report.cosine_before << " -> "
+            << report.cosine_after << ", trained " << 100 * report.trainable_share
+            << "% of f_g's parameters, " << o.train.out << '\n';
 }
 
 }  // namespace
 
 void add_align(Program& program) {
-  program.add<Options>(program.app, "align", "stage A: align generated images with real ones (eq. 1)", setup, run);
+  program.add<Options>(program.app, "align", "stage A: align generated images with real ones (eq. 1)", setup,
+                       run);
 }
 
 }  // namespace gmail::cli

@@ -50,7 +50,8 @@ bool has_weights(const std::filesystem::path& folder) {
 
 // where `cmake --install` puts them: <prefix>/share/gmail/tabletop beside <prefix>/bin/gmail
 std::filesystem::path installed_weights() {
-  return std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() / "share" / "gmail" / "tabletop";
+  return std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() / "share" / "gmail" /
+         "tabletop";
 }
 
 void setup(Command& c, Options& o) {
@@ -64,12 +65,15 @@ void setup(Command& c, Options& o) {
 void run(Command& c, Options& o) {
   GMAIL_INPUT(!(o.quick && o.from_scratch), "--quick and --from-scratch exclude each other");
   const bool scratch = o.quick || o.from_scratch;
-  if (!scratch && !has_weights(o.weights) && has_weights(installed_weights())) o.weights = installed_weights().string();
-  DemoRun demo{c.ctx(), o.quick ? quick_recipe() : full_recipe(), o.out, scratch ? "" : o.weights, c.common().seed,
-               c.command_line()};
-  GMAIL_INPUT(scratch || has_weights(o.weights), o.weights,
-              ": no pretrained weights (clip/config.json); run in the project's folder, name them with --weights, or "
-              "train everything with --from-scratch");
+  if (!scratch && !has_weights(o.weights) && has_weights(installed_weights()))
+    o.weights = installed_weights().string();
+  DemoRun demo{c.ctx(),         o.quick ? quick_recipe() : full_recipe(),
+               o.out,           scratch ? "" : o.weights,
+               c.common().seed, c.command_line()};
+  GMAIL_INPUT(
+      scratch || has_weights(o.weights), o.weights,
+      ": no pretrained weights (clip/config.json); run in the project's folder, name them with --weights, or "
+      "train everything with --from-scratch");
   record_options(c, o.out);
   timed(demo, "world", [&] { make_world(demo); });
   const auto clip = timed(demo, "f_r", [&] { return clip_folder(demo); });
@@ -93,8 +97,8 @@ void run(Command& c, Options& o) {
 }  // namespace
 
 void add_demo(Program& program) {
-  program.add<Options>(program.app, "demo", "the whole method on the built-in world, with a table at the end", setup,
-                       run);
+  program.add<Options>(program.app, "demo", "the whole method on the built-in world, with a table at the end",
+                       setup, run);
 }
 
 }  // namespace gmail::cli

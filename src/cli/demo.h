@@ -1,5 +1,5 @@
-// The stages of `gmail demo`, in the order in which they run. Each leaves its files in the run folder and goes on from
-// there if it was interrupted.
+// The stages of `gmail demo`, in the order in which they run. Each leaves its files in the run folder and
+// goes on from there if it was interrupted.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -46,7 +46,8 @@ nlohmann::json score_captions(const std::vector<std::string>& captions, const Ma
     CaptionedImage image;
     const std::string& caption = captions[static_cast<size_t>(i)];
     image.hypothesis = caption_words(caption);
-    for (const std::string& reference : test[i].captions) image.references.push_back(caption_words(reference));
+    for (const std::string& reference : test[i].captions)
+      image.references.push_back(caption_words(reference));
     images.push_back(std::move(image));
     right += same_objects(caption, test[i].captions.front()) ? 1 : 0;
   }
@@ -86,7 +87,8 @@ nlohmann::json run_arm(DemoRun& run, Arm arm, const std::filesystem::path& clip)
   const ImageEncoder f_r = real_encoder(base.clip.image, &adapter);
   const Tensor x_r = embed_all_images(run.ctx, f_r, test_images, base.norm);
   Captioner captioner = Captioner::load(out / "captioner");
-  nlohmann::json result = score_captions(captioner.caption(run.ctx, x_r, {.beams = 1, .max_length = 30}), test);
+  nlohmann::json result =
+      score_captions(captioner.caption(run.ctx, x_r, {.beams = 1, .max_length = 30}), test);
   ClipModel h = ClipModel::load(out / "text");
   result.update(score_retrieval(run.ctx, h, x_r, test));
   const Tensor solids = embed_all_images(run.ctx, f_r, single_images, base.norm);
@@ -106,7 +108,8 @@ nlohmann::json judge_encoders(DemoRun& run, const std::filesystem::path& clip) {
   // pairs that alignment never saw; both manifests are in the order of the real records
   const Manifest unseen_g = read_manifest(run.out / "generated" / "manifest.jsonl").filter("unseen");
   const Tensor x_r = embed(f_r, photo(run, "unseen"));
-  const double before = pair_stats(embed(f_r, unseen_g), x_r).cosine, after = pair_stats(embed(f_g, unseen_g), x_r).cosine;
+  const double before = pair_stats(embed(f_r, unseen_g), x_r).cosine,
+               after = pair_stats(embed(f_g, unseen_g), x_r).cosine;
   const Manifest judged = read_manifest(run.out / "judged" / "manifest.jsonl");
   const NamingAccuracy drawn = name_solids(run.ctx, base, embed(f_g, judged), judged);
   const NamingAccuracy drawn_f_r = name_solids(run.ctx, base, embed(f_r, judged), judged);

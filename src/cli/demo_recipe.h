@@ -1,5 +1,5 @@
-// The settings of `gmail demo`: one recipe, three sizes. The full size is what `make tabletop-weights` trains; --quick
-// shrinks every stage so that the whole method runs from nothing in two minutes.
+// The settings of `gmail demo`: one recipe, three sizes. The full size is what `make tabletop-weights`
+// trains; --quick shrinks every stage so that the whole method runs from nothing in two minutes.
 #pragma once
 
 #include "gmail/align.h"
@@ -42,7 +42,7 @@ struct DemoRecipe {
 [[nodiscard]] DemoRecipe quick_recipe();
 
 // Common training settings: AdamW with decay and clip 1, cosine with warm-up, checkpoints, always resumable.
-[[nodiscard]] TrainOptions recipe_training(const std::filesystem::path& out, int64_t steps, double lr, uint64_t seed,
-                                           const std::string& command);
+[[nodiscard]] TrainOptions recipe_training(const std::filesystem::path& out, int64_t steps, double lr,
+                                           uint64_t seed, const std::string& command);
 
 }  // namespace gmail::cli

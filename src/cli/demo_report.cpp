@@ -35,7 +35,9 @@ std::vector<std::string> arm_row(const std::string& name, const nlohmann::json& 
   return row;
 }
 
-double mean_r1(const nlohmann::json& a) { return (a["i2t_r1"].get<double>() + a["t2i_r1"].get<double>()) / 2; }
+double mean_r1(const nlohmann::json& a) {
+  return (a["i2t_r1"].get<double>() + a["t2i_r1"].get<double>()) / 2;
+}
 
 // how much of the way from `generated` to `real` the arm `gmail` goes
 std::string closed(double generated, double gmail, double real) {
@@ -46,23 +48,27 @@ std::string markdown(const nlohmann::json& r) {
   const auto& arms = r["arms"];
   std::vector<std::vector<std::string>> rows;
   for (const Arm arm : kArms) rows.push_back(arm_row(name_of(arm), arms[name_of(arm)]));
-  const auto number = [&](const char* group, const char* key, int digits) { return fixed(r[group][key], digits); };
+  const auto number = [&](const char* group, const char* key, int digits) {
+    return fixed(r[group][key], digits);
+  };
   const auto cider = [&](const char* arm) { return arms[arm]["cider"].get<double>(); };
-  return "# GMAIL on the built-in world\n\nAll arms see the same captions, equally many images and steps, and are "
+  return "# GMAIL on the built-in world\n\nAll arms see the same captions, equally many images and steps, "
+         "and are "
          "evaluated on real test images through f_r.\n\n" +
-         markdown_table({"arm", "CIDEr-D", "BLEU-4", "objects %", "i2t R@1", "R@5", "R@10", "t2i R@1", "R@5", "R@10",
-                         "zero-shot %"},
+         markdown_table({"arm", "CIDEr-D", "BLEU-4", "objects %", "i2t R@1", "R@5", "R@10", "t2i R@1", "R@5",
+                         "R@10", "zero-shot %"},
                         rows) +
          "\nCIDEr-D and BLEU-4 are on the words of the built-in grammar. Alignment closes " +
          closed(cider("generated"), cider("gmail"), cider("real")) + " of the CIDEr gap and " +
          closed(mean_r1(arms["generated"]), mean_r1(arms["gmail"]), mean_r1(arms["real"])) +
-         " of the gap in mean R@1 between `generated` and `real`.\n\n" +
-         "- f_r names the colour of " + number("encoder", "colour_top1", 1) + "% and the shape of " +
-         number("encoder", "shape_top1", 1) + "% of single solids\n" +
-         "- paired cosine on pairs that alignment never saw: " + number("paired_cosine", "before", 3) + " before, " +
-         number("paired_cosine", "after", 3) + " after\n" + "- generated images show the colour of their caption in " +
-         number("generator", "colour_accuracy", 1) + "% and its shape in " + number("generator", "shape_accuracy", 1) +
-         "% (judged by the aligned f_g)\n";
+         " of the gap in mean R@1 between `generated` and `real`.\n\n" + "- f_r names the colour of " +
+         number("encoder", "colour_top1", 1) + "% and the shape of " + number("encoder", "shape_top1", 1) +
+         "% of single solids\n" +
+         "- paired cosine on pairs that alignment never saw: " + number("paired_cosine", "before", 3) +
+         " before, " + number("paired_cosine", "after", 3) + " after\n" +
+         "- generated images show the colour of their caption in " +
+         number("generator", "colour_accuracy", 1) + "% and its shape in " +
+         number("generator", "shape_accuracy", 1) + "% (judged by the aligned f_g)\n";
 }
 
 }  // namespace
@@ -72,7 +78,9 @@ void report_demo(DemoRun& run, nlohmann::json results) {
   const std::string text = markdown(results);
   write_atomically(run.out / "results.md", text);
   write_json(run.out / "results.json", results);
-  std::cout << '\n' << text << "\nwritten: " << (run.out / "results.json").string() << ", results.md, contact_sheet.png\n";
+  std::cout << '\n'
+            << text << "\nwritten: " << (run.out / "results.json").string()
+            << ", results.md, contact_sheet.png\n";
 }
 
 }  // namespace gmail::cli

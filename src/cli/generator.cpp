@@ -12,7 +12,7 @@ namespace {
 struct TrainerOptions {
   TrainFlags train;
   std::string model, manifest, split = "train", cache, unet, prediction_type = "sample", schedule = "cosine",
-      store = "float32";
+                               store = "float32";
   double text_dropout = 0.1, time_shift = 0.8, time_spread = 0.8;
   bool flip = false;
 };
@@ -43,8 +43,8 @@ void run_trainer(Command& c, TrainerOptions& o) {
   g.split = o.split;
   g.cache = o.cache;
   g.unet = UnetConfig::from_json(read_json(o.unet), o.unet);
-  g.diffusion = {noise_schedule_of(o.schedule, "--noise-schedule"), prediction_of(o.prediction_type, "--prediction-type"),
-                 o.time_shift, o.time_spread};
+  g.diffusion = {noise_schedule_of(o.schedule, "--noise-schedule"),
+                 prediction_of(o.prediction_type, "--prediction-type"), o.time_shift, o.time_spread};
   g.batch = o.train.batch;
   g.text_dropout = o.text_dropout;
   g.flip = o.flip;
@@ -106,7 +106,8 @@ void run_draw(Command& c, DrawOptions& o) {
 }  // namespace
 
 void add_generator(Program& program) {
-  program.add<TrainerOptions>(program.app, "generator", "train the text-to-image generator", setup_trainer, run_trainer);
+  program.add<TrainerOptions>(program.app, "generator", "train the text-to-image generator", setup_trainer,
+                              run_trainer);
   program.add<DrawOptions>(program.app, "generate", "draw an image for each caption", setup_draw, run_draw);
 }
 

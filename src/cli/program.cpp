@@ -13,11 +13,12 @@ std::vector<std::string>& arguments() {
 
 std::string version_text() {
   const BuildInfo b = build_info();
-  return concat("gmail ", b.version, " (", b.commit, ")\ncompiler: ", b.compiler, ", ", b.flags, "\nCUDA: ", b.cuda,
-                "\nCBLAS: ", b.cblas);
+  return concat("gmail ", b.version, " (", b.commit, ")\ncompiler: ", b.compiler, ", ", b.flags,
+                "\nCUDA: ", b.cuda, "\nCBLAS: ", b.cblas);
 }
 
-Command::Command(CLI::App& parent, const std::string& name, const std::string& help, std::function<void(Command&)> run)
+Command::Command(CLI::App& parent, const std::string& name, const std::string& help,
+                 std::function<void(Command&)> run)
     : app_(parent.add_subcommand(name, help)), run_(std::move(run)) {
   option("config", common_.config, "JSON file of options (keys as the flags, without the dashes)");
   option("device", common_.device, "auto | cpu | cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
@@ -29,7 +30,8 @@ Command::Command(CLI::App& parent, const std::string& name, const std::string& h
 void Command::start() {
   if (!common_.config.empty()) read_config();
   GMAIL_INPUT(common_.threads >= 0, "--threads: expected 0 or more, found ", common_.threads);
-  GMAIL_INPUT(common_.device != "cuda", "--device cuda: this build has no CUDA backend (see gmail --version)");
+  GMAIL_INPUT(common_.device != "cuda",
+              "--device cuda: this build has no CUDA backend (see gmail --version)");
   set_num_threads(common_.threads);
   run_(*this);
 }
@@ -38,8 +40,8 @@ namespace {
 std::string as_argument(const nlohmann::json& value, const std::string& file, const std::string& key) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
-  GMAIL_INPUT(value.is_number(), file, ": field \"", key, "\": expected a string, a number or a boolean, found ",
-              value.dump());
+  GMAIL_INPUT(value.is_number(), file, ": field \"", key,
+              "\": expected a string, a number or a boolean, found ", value.dump());
   return value.dump();
 }
 }  // namespace
@@ -55,7 +57,8 @@ void Command::read_config() {
   GMAIL_INPUT(config.is_object(), file, ": expected an object, found ", config.type_name());
   for (const auto& [key, value] : config.items()) {
     CLI::Option* const found = key == "config" ? nullptr : app_->get_option_no_throw("--" + key);
-    GMAIL_INPUT(found != nullptr, file, ": unknown field \"", key, "\" (gmail ", app_->get_name(), " --help lists them)");
+    GMAIL_INPUT(found != nullptr, file, ": unknown field \"", key, "\" (gmail ", app_->get_name(),
+                " --help lists them)");
     if (found->count() > 0) continue;  // the command line wins
     found->add_result(as_argument(value, file, key));
     try {
@@ -76,7 +79,8 @@ nlohmann::json Command::resolved() const {
 std::string Command::command_line() const {
   std::string line;
   for (const std::string& argument : arguments()) {
-    const bool plain = argument.find_first_of(" \t\n\"'$&|;<>*?()\\") == std::string::npos && !argument.empty();
+    const bool plain =
+        argument.find_first_of(" \t\n\"'$&|;<>*?()\\") == std::string::npos && !argument.empty();
     line += (line.empty() ? "" : " ") + (plain ? argument : "'" + argument + "'");
   }
   return line;

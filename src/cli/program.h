@@ -1,6 +1,6 @@
-// The `gmail` program: one file per command, and here what they share. A command declares its options as fields of a
-// struct; every option is a --long-flag and a key of --config FILE (JSON). The command line wins over the file; a key
-// that the command does not know is an error.
+// The `gmail` program: one file per command, and here what they share. A command declares its options as
+// fields of a struct; every option is a --long-flag and a key of --config FILE (JSON). The command line wins
+// over the file; a key that the command does not know is an error.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -24,7 +24,8 @@ struct Common {
 class Command {
  public:
   // run: called after parsing, with the device chosen and the threads set
-  Command(CLI::App& parent, const std::string& name, const std::string& help, std::function<void(Command&)> run);
+  Command(CLI::App& parent, const std::string& name, const std::string& help,
+          std::function<void(Command&)> run);
   Command(const Command&) = delete;
   Command& operator=(const Command&) = delete;
 
@@ -60,14 +61,17 @@ class Command {
 
 // Holds the commands (and their options) while the program runs.
 struct Program {
-  CLI::App app{"GMAIL: align generated images with real ones, then learn from them (arXiv:2602.15368)", "gmail"};
+  CLI::App app{"GMAIL: align generated images with real ones, then learn from them (arXiv:2602.15368)",
+               "gmail"};
   std::vector<std::shared_ptr<void>> keep;
 
-  // A command whose options live in an Options struct: setup(command, options) declares, run(command, options) works.
+  // A command whose options live in an Options struct: setup(command, options) declares, run(command,
+  // options) works.
   template <class Options, class Setup, class Run>
   void add(CLI::App& parent, const std::string& name, const std::string& help, Setup setup, Run run) {
     auto options = std::make_shared<Options>();
-    auto command = std::make_shared<Command>(parent, name, help, [options, run](Command& c) { run(c, *options); });
+    auto command =
+        std::make_shared<Command>(parent, name, help, [options, run](Command& c) { run(c, *options); });
     setup(*command, *options);
     keep.push_back(options);
     keep.push_back(command);

@@ -19,7 +19,8 @@ Prompts make_prompts() {
   for (int64_t c = 0; c < kColours; ++c)
     for (int64_t s = 0; s < kShapes; ++s)
       for (const char* size : {"", "large ", "small "}) {
-        const std::string colour(kColourNames[static_cast<size_t>(c)]), shape(kSolidNames[static_cast<size_t>(s)]);
+        const std::string colour(kColourNames[static_cast<size_t>(c)]),
+            shape(kSolidNames[static_cast<size_t>(s)]);
         const std::string article = *size == '\0' && colour == "orange" ? "an " : "a ";
         p.texts.push_back(article + size + colour + " " + shape);
         p.colour.push_back(static_cast<int32_t>(c));
@@ -29,21 +30,26 @@ Prompts make_prompts() {
 }
 
 template <size_t N>
-int32_t index_in(const std::array<std::string_view, N>& names, const std::string& word, const std::string& id) {
+int32_t index_in(const std::array<std::string_view, N>& names, const std::string& word,
+                 const std::string& id) {
   for (size_t i = 0; i < N; ++i)
     if (names[i] == word) return static_cast<int32_t>(i);
-  throw InputError(concat("record \"", id, "\": field \"label\": expected a colour and a shape, found \"", word, "\""));
+  throw InputError(
+      concat("record \"", id, "\": field \"label\": expected a colour and a shape, found \"", word, "\""));
 }
 
 double top1(const Tensor& images, const Tensor& prompts, const std::vector<int32_t>& classes, int64_t count,
             const std::vector<int32_t>& labels) {
-  const auto of = [](const std::vector<int32_t>& v) { return Tensor::from(v, {static_cast<int64_t>(v.size())}); };
+  const auto of = [](const std::vector<int32_t>& v) {
+    return Tensor::from(v, {static_cast<int64_t>(v.size())});
+  };
   return accuracy(classify(images, class_weights(prompts, of(classes), count)), of(labels), count).top1;
 }
 
 }  // namespace
 
-NamingAccuracy name_solids(const Context& ctx, ClipModel& model, const Tensor& images, const Manifest& manifest) {
+NamingAccuracy name_solids(const Context& ctx, ClipModel& model, const Tensor& images,
+                           const Manifest& manifest) {
   const Prompts prompts = make_prompts();
   std::vector<int32_t> pair, colours, shapes, pairs;
   for (size_t i = 0; i < prompts.texts.size(); ++i)
@@ -56,7 +62,8 @@ NamingAccuracy name_solids(const Context& ctx, ClipModel& model, const Tensor& i
     pairs.push_back(static_cast<int32_t>(colours.back() * kShapes + shapes.back()));
   }
   const Tensor texts = embed_texts(ctx, model, prompts.texts);
-  return {top1(images, texts, prompts.colour, kColours, colours), top1(images, texts, prompts.shape, kShapes, shapes),
+  return {top1(images, texts, prompts.colour, kColours, colours),
+          top1(images, texts, prompts.shape, kShapes, shapes),
           top1(images, texts, pair, kColours * kShapes, pairs)};
 }
 

@@ -5,11 +5,11 @@
 
 namespace gmail {
 
-void AlignedFree::operator()(void* p) const { ::operator delete(p, std::align_val_t{kAlignment}); }
+void AlignedFree::operator()(void* p) const { ::operator delete (p, std::align_val_t{kAlignment}); }
 
 AlignedBytes aligned_bytes(size_t bytes) {
   const size_t rounded = std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  return AlignedBytes(static_cast<std::byte*>(::operator new(rounded, std::align_val_t{kAlignment})));
+  return AlignedBytes(static_cast<std::byte*>(::operator new (rounded, std::align_val_t{kAlignment})));
 }
 
 AlignedBytes Arena::take(size_t bytes) {

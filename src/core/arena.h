@@ -1,6 +1,7 @@
 // Memory. Three lifetimes, three places:
 //   parameters, gradients, moments   Tensor::zeros(...): the heap, for as long as somebody holds them
-//   step tensors                     an Arena: exact-size free lists, filled again by the tensors' destructors
+//   step tensors                     an Arena: exact-size free lists, filled again by the tensors'
+//     destructors
 //   scratch                          Scratch<T>: a stack that lives inside one op
 // At the end of a training step `arena.live()` must be what it was before: a leak check for free.
 #pragma once
@@ -28,12 +29,12 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  [[nodiscard]] AlignedBytes take(size_t bytes);       // contents undefined
+  [[nodiscard]] AlignedBytes take(size_t bytes);  // contents undefined
   void give_back(AlignedBytes block, size_t bytes);
 
-  [[nodiscard]] int64_t live() const { return live_; }              // blocks taken and not yet returned
-  [[nodiscard]] size_t peak_bytes() const { return peak_bytes_; }   // most bytes live at one time
-  void release_cache();                                             // frees what nobody uses now
+  [[nodiscard]] int64_t live() const { return live_; }             // blocks taken and not yet returned
+  [[nodiscard]] size_t peak_bytes() const { return peak_bytes_; }  // most bytes live at one time
+  void release_cache();                                            // frees what nobody uses now
 
  private:
   std::mutex mutex_;

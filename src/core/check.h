@@ -1,7 +1,8 @@
 // Errors. Everything that can go wrong throws one of these; only main() catches.
 //   Error       a failed check or a failed system call                  exit code 1
 //   InputError  bad usage, a bad file, a bad field: the user can mend it  exit code 2
-// Messages name the place, what was expected and what was found: `[matmul] inner dimensions differ: a (8,64), b (128,32)`.
+// Messages name the place, what was expected and what was found: `[matmul] inner dimensions differ: a
+// (8,64), b (128,32)`.
 #pragma once
 
 #include <sstream>
@@ -33,11 +34,11 @@ template <class... Parts>
 }  // namespace gmail
 
 // Always on. GMAIL_CHECK guards calls (a wrong shape), GMAIL_INPUT guards what the user gave (a wrong file).
-#define GMAIL_CHECK(condition, ...)                                         \
-  do {                                                                      \
-    if (!(condition)) throw ::gmail::Error(::gmail::concat(__VA_ARGS__));   \
+#define GMAIL_CHECK(condition, ...)                                       \
+  do {                                                                    \
+    if (!(condition)) throw ::gmail::Error(::gmail::concat(__VA_ARGS__)); \
   } while (false)
-#define GMAIL_INPUT(condition, ...)                                             \
-  do {                                                                          \
-    if (!(condition)) throw ::gmail::InputError(::gmail::concat(__VA_ARGS__));  \
+#define GMAIL_INPUT(condition, ...)                                            \
+  do {                                                                         \
+    if (!(condition)) throw ::gmail::InputError(::gmail::concat(__VA_ARGS__)); \
   } while (false)

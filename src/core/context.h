@@ -1,4 +1,5 @@
-// What an op needs besides its arguments: the device, its stream, and the arena of the step's tensors. No globals.
+// What an op needs besides its arguments: the device, its stream, and the arena of the step's tensors. No
+// globals.
 #pragma once
 
 #include <memory>

@@ -1,16 +1,17 @@
-// The choice of a backend: one readable `if`, here and nowhere else. GMAIL_RUN(ctx, layer_norm_forward, y, x) calls
-// cpu::layer_norm_forward(y, x) or cuda::layer_norm_forward(y, x, stream). A backend that lacks an op does not link.
+// The choice of a backend: one readable `if`, here and nowhere else. GMAIL_RUN(ctx, layer_norm_forward, y,
+// x) calls cpu::layer_norm_forward(y, x) or cuda::layer_norm_forward(y, x, stream). A backend that lacks an
+// op does not link.
 #pragma once
 
 #include "core/context.h"
 
 #if GMAIL_CUDA
-#define GMAIL_RUN(ctx, op, ...)                                          \
-  do {                                                                   \
-    if ((ctx).device == ::gmail::Device::cuda)                           \
-      ::gmail::cuda::op(__VA_ARGS__, (ctx).stream);                      \
-    else                                                                 \
-      ::gmail::cpu::op(__VA_ARGS__);                                     \
+#define GMAIL_RUN(ctx, op, ...)                     \
+  do {                                              \
+    if ((ctx).device == ::gmail::Device::cuda)      \
+      ::gmail::cuda::op(__VA_ARGS__, (ctx).stream); \
+    else                                            \
+      ::gmail::cpu::op(__VA_ARGS__);                \
   } while (false)
 #else
 #define GMAIL_RUN(ctx, op, ...) ::gmail::cpu::op(__VA_ARGS__)

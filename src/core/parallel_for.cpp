@@ -13,7 +13,8 @@ namespace {
 
 thread_local bool inside_body = false;
 
-// One job at a time. Workers spin for a short while before they sleep: ops follow each other within microseconds.
+// One job at a time. Workers spin for a short while before they sleep: ops follow each other within
+// microseconds.
 class Pool {
  public:
   ~Pool() { resize(1); }
@@ -96,7 +97,8 @@ class Pool {
 Pool& pool() {
   static Pool instance;
   static std::once_flag started;
-  std::call_once(started, [] { instance.resize(std::max(1, static_cast<int>(std::thread::hardware_concurrency()))); });
+  std::call_once(started,
+                 [] { instance.resize(std::max(1, static_cast<int>(std::thread::hardware_concurrency()))); });
   return instance;
 }
 

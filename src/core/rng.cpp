@@ -66,7 +66,8 @@ double Rng::normal() {
 int64_t Rng::below(int64_t n) {
   GMAIL_CHECK(n > 0 && n <= 0xffffffffLL, "[rng] below(", n, ")");
   const auto range = static_cast<uint64_t>(n);
-  const uint64_t limit = (uint64_t{1} << 32U) / range * range;  // words at or above it would favour small results
+  const uint64_t limit =
+      (uint64_t{1} << 32U) / range * range;  // words at or above it would favour small results
   uint64_t word = bits();
   while (word >= limit) word = bits();
   return static_cast<int64_t>(word % range);
@@ -88,7 +89,8 @@ void fill_blocks(Tensor& t, uint64_t seed, Purpose purpose, uint64_t step, uint6
     for (int64_t i = 0; i < t.numel(); i += 4) {
       counter[0] = static_cast<uint32_t>(i / 4);
       const std::array<double, 4> v = four(philox(key_of(seed), counter));
-      for (int64_t j = i; j < std::min(i + 4, t.numel()); ++j) out[j] = static_cast<T>(v[static_cast<size_t>(j - i)]);
+      for (int64_t j = i; j < std::min(i + 4, t.numel()); ++j)
+        out[j] = static_cast<T>(v[static_cast<size_t>(j - i)]);
     }
   });
 }
@@ -101,10 +103,12 @@ void fill_normal(Tensor& t, double stddev, uint64_t seed, Purpose purpose, uint6
   });
 }
 
-void fill_uniform(Tensor& t, double low, double high, uint64_t seed, Purpose purpose, uint64_t step, uint64_t index) {
+void fill_uniform(Tensor& t, double low, double high, uint64_t seed, Purpose purpose, uint64_t step,
+                  uint64_t index) {
   fill_blocks(t, seed, purpose, step, index, [&](const PhiloxBlock& w) -> std::array<double, 4> {
     const double span = high - low;
-    return {low + span * unit(w[0]), low + span * unit(w[1]), low + span * unit(w[2]), low + span * unit(w[3])};
+    return {low + span * unit(w[0]), low + span * unit(w[1]), low + span * unit(w[2]),
+            low + span * unit(w[3])};
   });
 }
 

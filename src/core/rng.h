@@ -1,6 +1,6 @@
-// Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
-// A stream is named by (seed, purpose, step, index) and is the same on every device and for every thread count:
-// no state is carried from step to step, so a resumed run draws what the straight run drew.
+// Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1,
+// 2, 3"). A stream is named by (seed, purpose, step, index) and is the same on every device and for every
+// thread count: no state is carried from step to step, so a resumed run draws what the straight run drew.
 #pragma once
 
 #include <array>
@@ -13,24 +13,37 @@ namespace gmail {
 
 // Who draws: two users of one seed never share a stream.
 enum class Purpose : uint8_t {
-  init = 1, shuffle, augment, dropout, noise, time, text_dropout, sample, world_scene, world_pixels, world_caption,
-  caption_choice, test, bench
+  init = 1,
+  shuffle,
+  augment,
+  dropout,
+  noise,
+  time,
+  text_dropout,
+  sample,
+  world_scene,
+  world_pixels,
+  world_caption,
+  caption_choice,
+  test,
+  bench
 };
 
 using PhiloxBlock = std::array<uint32_t, 4>;
 [[nodiscard]] PhiloxBlock philox(std::array<uint32_t, 2> key, std::array<uint32_t, 4> counter);
 
 // Words 4n .. 4n + 3 of a stream: what Rng draws there, and what fill_uniform makes of elements 4n .. 4n + 3.
-[[nodiscard]] PhiloxBlock stream_block(uint64_t seed, Purpose purpose, uint64_t step, uint64_t index, uint32_t n);
+[[nodiscard]] PhiloxBlock stream_block(uint64_t seed, Purpose purpose, uint64_t step, uint64_t index,
+                                       uint32_t n);
 
 class Rng {
  public:
   Rng(uint64_t seed, Purpose purpose, uint64_t step = 0, uint64_t index = 0);
-  [[nodiscard]] uint32_t bits();                        // the next 32 bits
-  [[nodiscard]] double uniform();                       // [0, 1)
+  [[nodiscard]] uint32_t bits();   // the next 32 bits
+  [[nodiscard]] double uniform();  // [0, 1)
   [[nodiscard]] double uniform(double low, double high) { return low + (high - low) * uniform(); }
-  [[nodiscard]] double normal();                        // Box-Muller
-  [[nodiscard]] int64_t below(int64_t n);               // 0 .. n-1, unbiased
+  [[nodiscard]] double normal();           // Box-Muller
+  [[nodiscard]] int64_t below(int64_t n);  // 0 .. n-1, unbiased
   [[nodiscard]] bool chance(double p) { return uniform() < p; }
 
  private:
@@ -40,12 +53,13 @@ class Rng {
   int used_ = 4;
 };
 
-// A stream's index made from a name (FNV-1a, folded to the 44 bits that an index takes): what a named thing draws does
-// not depend on what else there is.
+// A stream's index made from a name (FNV-1a, folded to the 44 bits that an index takes): what a named thing
+// draws does not depend on what else there is.
 [[nodiscard]] uint64_t stream_index(std::string_view name);
 
 // Element i of `t` depends on the stream's name and on i alone. t is float32 or float64.
-void fill_normal(Tensor& t, double stddev, uint64_t seed, Purpose purpose, uint64_t step = 0, uint64_t index = 0);
+void fill_normal(Tensor& t, double stddev, uint64_t seed, Purpose purpose, uint64_t step = 0,
+                 uint64_t index = 0);
 void fill_uniform(Tensor& t, double low, double high, uint64_t seed, Purpose purpose, uint64_t step = 0,
                   uint64_t index = 0);
 

@@ -7,7 +7,9 @@
 namespace gmail {
 
 Storage::Storage(size_t bytes, Device device, std::shared_ptr<Arena> arena)
-    : bytes_(bytes), device_(device), arena_(std::move(arena)),
+    : bytes_(bytes),
+      device_(device),
+      arena_(std::move(arena)),
       memory_(arena_ ? arena_->take(bytes) : aligned_bytes(bytes)) {}
 
 Storage::~Storage() {
@@ -44,8 +46,8 @@ Tensor Tensor::reshape(const Shape& shape) const {
 }
 
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
-  GMAIL_CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= size(0), "[rows] ", begin, " to ", end, " of ",
-              shape_);
+  GMAIL_CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= size(0), "[rows] ", begin, " to ", end,
+              " of ", shape_);
   Tensor t = *this;
   t.shape_ = shape_.with(0, end - begin);
   t.numel_ = t.shape_.numel();
@@ -71,21 +73,29 @@ namespace {
 template <class F>
 void with_any_type(DType t, F&& f) {
   switch (t) {
-    case DType::float32: return f(float{});
-    case DType::bfloat16: return f(bfloat16{});
-    case DType::float64: return f(double{});
-    case DType::int32: return f(int32_t{});
+    case DType::float32:
+      return f(float{});
+    case DType::bfloat16:
+      return f(bfloat16{});
+    case DType::float64:
+      return f(double{});
+    case DType::int32:
+      return f(int32_t{});
   }
 }
 template <class T>
 double as_double(T v) {
-  if constexpr (std::is_same_v<T, bfloat16>) return static_cast<double>(static_cast<float>(v));
-  else return static_cast<double>(v);
+  if constexpr (std::is_same_v<T, bfloat16>)
+    return static_cast<double>(static_cast<float>(v));
+  else
+    return static_cast<double>(v);
 }
 template <class T>
 T from_double(double v) {
-  if constexpr (std::is_same_v<T, bfloat16>) return bfloat16(static_cast<float>(v));
-  else return static_cast<T>(v);
+  if constexpr (std::is_same_v<T, bfloat16>)
+    return bfloat16(static_cast<float>(v));
+  else
+    return static_cast<T>(v);
 }
 }  // namespace
 
@@ -105,9 +115,8 @@ void Tensor::copy_from(const Tensor& source) {
 }
 
 void Tensor::fill(double value) {
-  with_any_type(dtype_, [&](auto t) {
-    std::fill_n(data<decltype(t)>(), numel_, from_double<decltype(t)>(value));
-  });
+  with_any_type(dtype_,
+                [&](auto t) { std::fill_n(data<decltype(t)>(), numel_, from_double<decltype(t)>(value)); });
 }
 
 double Tensor::at(int64_t i) const {

@@ -1,5 +1,5 @@
-// Tensor: a value type over shared storage. Row-major and always contiguous; views (reshape, rows) share the storage.
-// A default-constructed Tensor is "absent": ops take it for an optional argument that was not given.
+// Tensor: a value type over shared storage. Row-major and always contiguous; views (reshape, rows) share the
+// storage. A default-constructed Tensor is "absent": ops take it for an optional argument that was not given.
 #pragma once
 
 #include <memory>
@@ -41,10 +41,10 @@ class Tensor {
  public:
   Tensor() = default;
   // Contents undefined. With an arena the memory returns to its free lists when the last handle goes.
-  [[nodiscard]] static Tensor empty(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu,
-                                    std::shared_ptr<Arena> arena = nullptr);
-  [[nodiscard]] static Tensor zeros(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu,
-                                    std::shared_ptr<Arena> arena = nullptr);
+  [[nodiscard]] static Tensor empty(const Shape& shape, DType dtype = DType::float32,
+                                    Device device = Device::cpu, std::shared_ptr<Arena> arena = nullptr);
+  [[nodiscard]] static Tensor zeros(const Shape& shape, DType dtype = DType::float32,
+                                    Device device = Device::cpu, std::shared_ptr<Arena> arena = nullptr);
   [[nodiscard]] static Tensor full(const Shape& shape, double value, DType dtype = DType::float32);
   template <class T>
   [[nodiscard]] static Tensor from(std::span<const T> values, const Shape& shape);
@@ -76,19 +76,24 @@ class Tensor {
     return reinterpret_cast<const T*>(raw());
   }
   template <class T>
-  [[nodiscard]] std::span<T> span() { return {data<T>(), static_cast<size_t>(numel_)}; }
+  [[nodiscard]] std::span<T> span() {
+    return {data<T>(), static_cast<size_t>(numel_)};
+  }
   template <class T>
-  [[nodiscard]] std::span<const T> span() const { return {data<T>(), static_cast<size_t>(numel_)}; }
+  [[nodiscard]] std::span<const T> span() const {
+    return {data<T>(), static_cast<size_t>(numel_)};
+  }
   [[nodiscard]] std::byte* raw() const { return storage_->data() + offset_; }
 
-  [[nodiscard]] Tensor reshape(const Shape& shape) const;           // same elements, shared storage
-  [[nodiscard]] Tensor rows(int64_t begin, int64_t end) const;      // dimension 0 from begin to end, shared storage
-  [[nodiscard]] Tensor clone() const;                               // own copy on the heap
-  [[nodiscard]] Tensor to(DType dtype) const;                       // converted copy; *this if it has the dtype already
-  void copy_from(const Tensor& source);                             // same number of elements; converts the dtype
+  [[nodiscard]] Tensor reshape(const Shape& shape) const;  // same elements, shared storage
+  [[nodiscard]] Tensor rows(int64_t begin,
+                            int64_t end) const;  // dimension 0 from begin to end, shared storage
+  [[nodiscard]] Tensor clone() const;            // own copy on the heap
+  [[nodiscard]] Tensor to(DType dtype) const;    // converted copy; *this if it has the dtype already
+  void copy_from(const Tensor& source);          // same number of elements; converts the dtype
   void fill(double value);
-  [[nodiscard]] double item() const;                                // the value of a one-element tensor
-  [[nodiscard]] double at(int64_t i) const;                         // element i of the flat tensor, as double
+  [[nodiscard]] double item() const;         // the value of a one-element tensor
+  [[nodiscard]] double at(int64_t i) const;  // element i of the flat tensor, as double
   [[nodiscard]] bool all_finite() const;
 
  private:

@@ -1,5 +1,5 @@
-// Images that another program generated (Stable Diffusion, FLUX, ..), one for each caption of a real data set:
-// JPEG or PNG files with the names
+// Images that another program generated (Stable Diffusion, FLUX, ..), one for each caption of a real data
+// set: JPEG or PNG files with the names
 //   <id of the real record>_<index of the caption>
 //   <id of the real record>_<index of the caption>_<k>      the k-th image of a caption
 #pragma once

@@ -12,10 +12,11 @@
 
 namespace gmail {
 
-Var alignment_loss(Tape& tape, const Var& z_g, const Var& z_r, double tau, bool symmetric, const Tensor& group) {
+Var alignment_loss(Tape& tape, const Var& z_g, const Var& z_r, double tau, bool symmetric,
+                   const Tensor& group) {
   const Var log_scale(Tensor::full({1}, -std::log(tau), z_g.dtype()));  // logits are cosines / tau
   return info_nce(tape, l2_normalize(tape, z_g), l2_normalize(tape, z_r), log_scale,
-                  {.symmetric = symmetric, .group = group});            // eq. (1)
+                  {.symmetric = symmetric, .group = group});  // eq. (1)
 }
 
 namespace {
@@ -117,7 +118,8 @@ AlignReport align(const Context& ctx, ClipModel& base, const AlignOptions& o) {
   report.pairs = static_cast<int64_t>(set.g.size());
   const auto paired_cosine = [&] {
     const Tensor z_g = embed_images(ctx, generated_encoder(gen), set.generated, set.g, base.norm);
-    const Tensor z_r = cached ? take_rows(real_all, set.r) : embed_images(ctx, real, set.real, set.r, base.norm);
+    const Tensor z_r =
+        cached ? take_rows(real_all, set.r) : embed_images(ctx, real, set.real, set.r, base.norm);
     return pair_stats(z_g, z_r).cosine;
   };
   report.cosine_before = paired_cosine();
@@ -144,7 +146,8 @@ AlignReport align(const Context& ctx, ClipModel& base, const AlignOptions& o) {
   const ParamList params = gen.trainable();
   ParamList all;
   gen.f_g.collect(all);
-  report.trainable_share = static_cast<double>(count_elements(params)) / static_cast<double>(count_elements(all));
+  report.trainable_share =
+      static_cast<double>(count_elements(params)) / static_cast<double>(count_elements(all));
   report.train = train(train_options, params, step);
   report.cosine_after = paired_cosine();
   gen.save(o.train.out, "");

@@ -1,11 +1,13 @@
-// Stage A: the Gen-CLIP flow. f_g learns to put a generated image where f_r puts the real image of the same caption.
+// Stage A: the Gen-CLIP flow. f_g learns to put a generated image where f_r puts the real image of the same
+// caption.
 //
 //   eq. (1)   L_align = -1/|B| sum_i log  exp(sim(f_g(x_g^i), f_r(x_r^i)) / tau)
 //                                         / sum_j exp(sim(f_g(x_g^i), f_r(x_r^j)) / tau),      sim = cosine
 //
-// Rows are generated images, columns the batch's real images; one direction only, unless `symmetric`. f_r gets no
-// gradient, so without augmentation its embeddings are computed once and kept. Pairs of one real image (several
-// generated images of a caption) are no negatives of each other; `mask_duplicates = false` is the literal formula.
+// Rows are generated images, columns the batch's real images; one direction only, unless `symmetric`. f_r
+// gets no gradient, so without augmentation its embeddings are computed once and kept. Pairs of one real
+// image (several generated images of a caption) are no negatives of each other; `mask_duplicates = false` is
+// the literal formula.
 #pragma once
 
 #include "gmail/gen_clip_flow.h"
@@ -35,7 +37,7 @@ struct AlignOptions {
 struct AlignReport {
   TrainReport train;
   int64_t pairs = 0;
-  double trainable_share = 0;   // of f_g's parameters
+  double trainable_share = 0;                  // of f_g's parameters
   double cosine_before = 0, cosine_after = 0;  // mean paired cosine on the training pairs
 };
 

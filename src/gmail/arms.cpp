@@ -6,10 +6,14 @@ namespace gmail {
 
 std::string name_of(Arm arm) {
   switch (arm) {
-    case Arm::real: return "real";
-    case Arm::generated: return "generated";
-    case Arm::mixed: return "mixed";
-    case Arm::gmail: return "gmail";
+    case Arm::real:
+      return "real";
+    case Arm::generated:
+      return "generated";
+    case Arm::mixed:
+      return "mixed";
+    case Arm::gmail:
+      return "gmail";
   }
   return "?";
 }
@@ -30,8 +34,8 @@ std::vector<int64_t> side(const std::vector<RecordPair>& all, int64_t RecordPair
 
 }  // namespace
 
-EmbeddedPairs arm_data(const Context& ctx, Arm arm, ClipModel& base, GenClip& adapter, const Manifest& generated,
-                       const Manifest& real, uint64_t seed) {
+EmbeddedPairs arm_data(const Context& ctx, Arm arm, ClipModel& base, GenClip& adapter,
+                       const Manifest& generated, const Manifest& real, uint64_t seed) {
   const StoreOptions options{.size = base.clip.config.image_size, .cache = {}, .progress = {}};
   const ImageStore generated_images(generated, options), real_images(real, options);
   std::vector<RecordPair> all = pairs(generated, real);
@@ -42,10 +46,12 @@ EmbeddedPairs arm_data(const Context& ctx, Arm arm, ClipModel& base, GenClip& ad
   const std::vector<int64_t> g = side(all, &RecordPair::generated), r = side(all, &RecordPair::real);
   EmbeddedPairs data;
   for (const RecordPair& p : all)
-    data.captions.push_back(real[p.real].captions[static_cast<size_t>(generated[p.generated].source.caption)]);
+    data.captions.push_back(
+        real[p.real].captions[static_cast<size_t>(generated[p.generated].source.caption)]);
   const ImageEncoder f_r = real_encoder(base.clip.image, nullptr);
   if (arm == Arm::gmail) {
-    data.embeddings = embed_images(ctx, generated_encoder(adapter), generated_images, g, base.norm);  // f_g(x_g)
+    data.embeddings =
+        embed_images(ctx, generated_encoder(adapter), generated_images, g, base.norm);  // f_g(x_g)
     return data;
   }
   if (arm != Arm::real) data.embeddings = embed_images(ctx, f_r, generated_images, g, base.norm);  // f_r(x_g)

@@ -11,7 +11,8 @@ namespace gmail {
 TrainReport train_captioner(const Context& ctx, const Tokenizer& tokenizer, const EmbeddedPairs& data,
                             const CaptionerOptions& o) {
   const auto n = static_cast<int64_t>(data.captions.size());
-  GMAIL_CHECK(n > 0 && data.embeddings.size(0) == n, "[captioner] ", n, " captions for ", data.embeddings.shape());
+  GMAIL_CHECK(n > 0 && data.embeddings.size(0) == n, "[captioner] ", n, " captions for ",
+              data.embeddings.shape());
   ClipCapConfig config = o.model;
   config.clip_dim = data.embeddings.size(1);
   config.end_id = tokenizer.end_id();

@@ -45,7 +45,8 @@ Tensor embed_texts(const Context& ctx, ClipModel& model, std::span<const std::st
   for (int64_t begin = 0; begin < n; begin += batch) {
     const int64_t end = std::min(n, begin + batch);
     Tape tape(ctx, false);
-    const TextInput input = model.tokens(texts.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
+    const TextInput input =
+        model.tokens(texts.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
     out.rows(begin, end).copy_from(model.clip.text.encode(tape, input).value);
   }
   return out;

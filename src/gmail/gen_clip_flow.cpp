@@ -45,15 +45,17 @@ int64_t add_lora(const std::function<void(const std::function<void(Linear&)>&)>&
   return count;
 }
 
-GenClip GenClip::start(const ImageTower& f_r, const GenClipConfig& config, bool new_projection, uint64_t seed) {
+GenClip GenClip::start(const ImageTower& f_r, const GenClipConfig& config, bool new_projection,
+                       uint64_t seed) {
   GenClip g;
   g.config = config;
   g.f_g = f_r;  // shares f_r's frozen tensors
-  add_lora([&](const auto& f) { g.f_g.each_linear(f); }, config.lora_targets, config.lora_rank, config.lora_alpha, seed);
+  add_lora([&](const auto& f) { g.f_g.each_linear(f); }, config.lora_targets, config.lora_rank,
+           config.lora_alpha, seed);
   g.f_g.visual_projection = own_projection(f_r.visual_projection, "projection_generated");
   if (new_projection)
-    init_normal(g.f_g.visual_projection.weight, 1 / std::sqrt(static_cast<double>(f_r.class_embedding.value.numel())),
-                seed);
+    init_normal(g.f_g.visual_projection.weight,
+                1 / std::sqrt(static_cast<double>(f_r.class_embedding.value.numel())), seed);
   if (config.real_encoder == RealEncoder::lora)
     g.projection_real = own_projection(f_r.visual_projection, "projection_real");
   return g;
@@ -69,8 +71,8 @@ ParamList GenClip::trainable() {
 Var GenClip::encode_generated(Tape& tape, const Var& x_g) { return f_g.encode(tape, x_g); }
 
 Var GenClip::encode_real(Tape& tape, ImageTower& f_r, const Var& x_r) {
-  if (!projection_real) return f_r.encode(tape, x_r);               // Algorithm 1: f_r untouched
-  return projection_real->forward(tape, f_g.features(tape, x_r));   // end of sec. 3.2
+  if (!projection_real) return f_r.encode(tape, x_r);              // Algorithm 1: f_r untouched
+  return projection_real->forward(tape, f_g.features(tape, x_r));  // end of sec. 3.2
 }
 
 void GenClip::save(const std::filesystem::path& folder, const std::string& base_model) {
@@ -89,7 +91,8 @@ void GenClip::save(const std::filesystem::path& folder, const std::string& base_
                                {"base_model_name_or_path", base_model},
                                {"task_type", nullptr},
                                {"inference_mode", true}};
-  save_params(folder / "adapter_model.safetensors", lora_params(f_g), {{"format", "pt"}}, StoreAs::as_is, kPeftPrefix);
+  save_params(folder / "adapter_model.safetensors", lora_params(f_g), {{"format", "pt"}}, StoreAs::as_is,
+              kPeftPrefix);
   ParamList projections{&f_g.visual_projection.weight};
   if (projection_real) projections.push_back(&projection_real->weight);
   save_params(folder / "projections.safetensors", projections, {{"format", "pt"}});
@@ -101,7 +104,8 @@ GenClip GenClip::load(const std::filesystem::path& folder, const ImageTower& f_r
   GenClipConfig config;
   try {
     const auto json = nlohmann::json::parse(read_text(file));
-    GMAIL_INPUT(json.value("peft_type", "") == "LORA", file, ": field \"peft_type\": expected \"LORA\", found ",
+    GMAIL_INPUT(json.value("peft_type", "") == "LORA", file,
+                ": field \"peft_type\": expected \"LORA\", found ",
                 json.contains("peft_type") ? json["peft_type"].dump() : "nothing");
     config.lora_rank = json.at("r").get<int64_t>();
     config.lora_alpha = json.at("lora_alpha").get<double>();

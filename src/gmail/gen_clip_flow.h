@@ -3,8 +3,9 @@
 //   f_r   the pretrained CLIP image tower with its projection, frozen: it sees real images
 //   f_g   the same frozen tower + LoRA (rank 4 on q, k, v, out of every block) + a projection of its own,
 //         "Proj for Gen": it sees generated images (the Gen-CLIP flow)
-// With RealEncoder::lora, the paper's other reading (end of sec. 3.2), real images go through the shared LoRA trunk and
-// a second trained projection, "Proj for Real"; otherwise "Proj for Real" is f_r's own projection.
+// With RealEncoder::lora, the paper's other reading (end of sec. 3.2), real images go through the shared
+// LoRA trunk and a second trained projection, "Proj for Real"; otherwise "Proj for Real" is f_r's own
+// projection.
 #pragma once
 
 #include <filesystem>
@@ -25,18 +26,21 @@ struct GenClipConfig {
 
 struct GenClip {
   GenClipConfig config;
-  ImageTower f_g;                          // visual_projection is "Proj for Gen"
-  std::optional<Linear> projection_real;   // "Proj for Real", only with RealEncoder::lora
+  ImageTower f_g;                         // visual_projection is "Proj for Gen"
+  std::optional<Linear> projection_real;  // "Proj for Real", only with RealEncoder::lora
 
-  // f_g = f_r exactly (B = 0, projections copied) or with a new random projection. f_r must be frozen: f_g shares it.
+  // f_g = f_r exactly (B = 0, projections copied) or with a new random projection. f_r must be frozen: f_g
+  // shares it.
   [[nodiscard]] static GenClip start(const ImageTower& f_r, const GenClipConfig& config, bool new_projection,
                                      uint64_t seed);
   [[nodiscard]] ParamList trainable();
-  [[nodiscard]] Var encode_generated(Tape& tape, const Var& x_g);                // f_g(x_g)  (B, E)
-  [[nodiscard]] Var encode_real(Tape& tape, ImageTower& f_r, const Var& x_r);    // f_r(x_r), or the lora reading (B, E)
+  [[nodiscard]] Var encode_generated(Tape& tape, const Var& x_g);  // f_g(x_g)  (B, E)
+  [[nodiscard]] Var encode_real(Tape& tape, ImageTower& f_r,
+                                const Var& x_r);  // f_r(x_r), or the lora reading (B, E)
 
-  // A PEFT folder: adapter_config.json, adapter_model.safetensors (LoRA matrices under base_model.model.*), and beside
-  // it projections.safetensors with "projection_generated.weight" and, if trained, "projection_real.weight" (E, W).
+  // A PEFT folder: adapter_config.json, adapter_model.safetensors (LoRA matrices under base_model.model.*),
+  // and beside it projections.safetensors with "projection_generated.weight" and, if trained,
+  // "projection_real.weight" (E, W).
   void save(const std::filesystem::path& folder, const std::string& base_model);
   [[nodiscard]] static GenClip load(const std::filesystem::path& folder, const ImageTower& f_r);
   // Takes only the LoRA matrices of a PEFT folder (a given start).
@@ -44,7 +48,8 @@ struct GenClip {
   void merge();  // LoRA into the weights, for inference
 };
 
-// Attaches LoRA to the linears of `each` whose path ends in one of `targets`. Returns how many; none is an error.
+// Attaches LoRA to the linears of `each` whose path ends in one of `targets`. Returns how many; none is an
+// error.
 int64_t add_lora(const std::function<void(const std::function<void(Linear&)>&)>& each,
                  const std::vector<std::string>& targets, int64_t rank, double alpha, uint64_t seed);
 

@@ -31,8 +31,10 @@ std::vector<Job> jobs_of(const Manifest& manifest, const GenerateOptions& o, con
       Rng rng(o.seed, Purpose::sample, static_cast<uint64_t>(c), stream_index(r.id));
       const uint64_t seed = rng.bits();
       Job job{&r, c, r.id + "_" + std::to_string(c), seed};
-      if (writer.contains(job.id)) ++already_there;
-      else jobs.push_back(std::move(job));
+      if (writer.contains(job.id))
+        ++already_there;
+      else
+        jobs.push_back(std::move(job));
     }
   }
   return jobs;
@@ -64,8 +66,9 @@ GenerateReport generate(const Context& ctx, Generator& g, ClipModel& text, const
       const std::string file = "images/" + job.id + ".png";
       write_png(o.out / file, denormalise(x, static_cast<int64_t>(i - begin), kHalfNormalisation));
       Record record{job.id, file, {captions[i - begin]}, job.real->split, job.real->label, {}};
-      record.source = {true, job.real->id, job.caption, o.name, static_cast<int64_t>(job.seed), o.sample.guidance,
-                       o.sample.steps};
+      record.source = {
+          true,          job.real->id, job.caption, o.name, static_cast<int64_t>(job.seed), o.sample.guidance,
+          o.sample.steps};
       writer.append(record);
     }
     report.images += static_cast<int64_t>(end - begin);

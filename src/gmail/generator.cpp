@@ -12,7 +12,8 @@
 namespace gmail {
 
 Generator Generator::load(const std::filesystem::path& folder) {
-  const auto unet_file = folder / "unet" / "config.json", scheduler = folder / "scheduler" / "scheduler_config.json";
+  const auto unet_file = folder / "unet" / "config.json",
+             scheduler = folder / "scheduler" / "scheduler_config.json";
   Generator g{Unet(UnetConfig::from_json(read_json(unet_file), unet_file.string())), {}};
   const auto json = read_json(scheduler);
   g.diffusion.prediction = prediction_of(json.value("prediction_type", ""), scheduler.string());
@@ -31,7 +32,8 @@ void Generator::save(const std::filesystem::path& folder, StoreAs store) {
               {"prediction_type", name_of(diffusion.prediction)},
               {"clip_sample", true}});
   write_json(folder / "unet" / "config.json", unet.config.to_json());
-  save_params(folder / "unet" / "diffusion_pytorch_model.safetensors", unet.params(), {{"format", "pt"}}, store);
+  save_params(folder / "unet" / "diffusion_pytorch_model.safetensors", unet.params(), {{"format", "pt"}},
+              store);
 }
 
 namespace {
@@ -41,7 +43,8 @@ struct TextContext {
   Var tokens, pooled;
   Tensor mask;
 };
-TextContext text_context(const Context& ctx, ClipModel& text, std::span<const std::string> captions, bool pooled) {
+TextContext text_context(const Context& ctx, ClipModel& text, std::span<const std::string> captions,
+                         bool pooled) {
   Tape tape(ctx, false);
   const TextInput input = text.tokens(captions);
   const Var tokens = text.clip.text.tokens(tape, input);
@@ -63,8 +66,9 @@ nlohmann::json identity(const GeneratorOptions& o, const ClipModel& text) {
 }  // namespace
 
 TrainReport train_generator(const Context& ctx, ClipModel& text, const GeneratorOptions& o) {
-  GMAIL_INPUT(o.unet.cross_attention_dim == text.clip.config.text.hidden_size, "[generator] cross_attention_dim ",
-              o.unet.cross_attention_dim, ", the text tower has width ", text.clip.config.text.hidden_size);
+  GMAIL_INPUT(o.unet.cross_attention_dim == text.clip.config.text.hidden_size,
+              "[generator] cross_attention_dim ", o.unet.cross_attention_dim, ", the text tower has width ",
+              text.clip.config.text.hidden_size);
   GMAIL_INPUT(o.text_dropout >= 0 && o.text_dropout <= 1, "[generator] text dropout must be in [0, 1], got ",
               o.text_dropout);
   Generator g{Unet(o.unet), o.diffusion};
@@ -72,8 +76,9 @@ TrainReport train_generator(const Context& ctx, ClipModel& text, const Generator
   const Manifest manifest = read_manifest(o.manifest).filter(o.split);
   GMAIL_INPUT(manifest.size() > 0, o.manifest.string(), ": no record of split \"", o.split, "\"");
   const ImageStore store(manifest, {.size = o.unet.sample_size, .cache = o.cache, .progress = {}});
-  Loader loader(manifest, store, {.batch = o.batch, .seed = o.train.seed, .augment = {0, o.flip},
-                                  .normalisation = kHalfNormalisation});
+  Loader loader(
+      manifest, store,
+      {.batch = o.batch, .seed = o.train.seed, .augment = {0, o.flip}, .normalisation = kHalfNormalisation});
   TrainOptions train_options = o.train;
   train_options.kind = "generator";
   train_options.config = identity(o, text);
@@ -81,7 +86,8 @@ TrainReport train_generator(const Context& ctx, ClipModel& text, const Generator
     const Batch batch = loader.at(k);
     std::vector<std::string> captions = batch.captions;
     for (size_t i = 0; i < captions.size(); ++i)
-      if (Rng(o.train.seed, Purpose::text_dropout, static_cast<uint64_t>(k), i).chance(o.text_dropout)) captions[i] = "";
+      if (Rng(o.train.seed, Purpose::text_dropout, static_cast<uint64_t>(k), i).chance(o.text_dropout))
+        captions[i] = "";
     const Noised noised = add_noise(o.diffusion, batch.images, o.train.seed, static_cast<uint64_t>(k));
     const TextContext context = text_context(ctx, text, captions, o.unet.pooled_dim > 0);
     Tape tape(ctx);
@@ -114,7 +120,8 @@ Tensor sample_images(const Context& ctx, Generator& g, ClipModel& text, std::spa
     const float* unconditional = out.rows(B, 2 * B).data<float>();
     for (int64_t i = 0; i < guided.numel(); ++i) {
       float& v = guided.data<float>()[i];
-      v = unconditional[i] + static_cast<float>(o.guidance) * (v - unconditional[i]);  // eq. (4) of diffusion.h
+      v = unconditional[i] +
+          static_cast<float>(o.guidance) * (v - unconditional[i]);  // eq. (4) of diffusion.h
     }
     return guided;
   };

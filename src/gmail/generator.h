@@ -1,6 +1,7 @@
-// The generator: a text-conditional diffusion model over the frozen text tower of a CLIP (as Stable Diffusion has it),
-// trained on pairs of image and caption, and used to draw one image for each caption of D_r: that is D_g.
-// A folder in diffusers' form: unet/{config.json, diffusion_pytorch_model.safetensors}, scheduler/scheduler_config.json.
+// The generator: a text-conditional diffusion model over the frozen text tower of a CLIP (as Stable
+// Diffusion has it), trained on pairs of image and caption, and used to draw one image for each caption of
+// D_r: that is D_g. A folder in diffusers' form: unet/{config.json, diffusion_pytorch_model.safetensors},
+// scheduler/scheduler_config.json.
 #pragma once
 
 #include "data/loader.h"
@@ -39,8 +40,10 @@ struct SampleOptions {
   double guidance = 3, clamp = 1;
   int64_t batch = 64;
 };
-// One image for each caption, with a seed each: an image depends on its caption and seed, not on the batch. Values in
-// [-1, 1], (N, S, S, 3). Both halves of the guidance run in one batch, the text's keys and values are computed once.
+// One image for each caption, with a seed each: an image depends on its caption and seed, not on the batch.
+// Values in
+// [-1, 1], (N, S, S, 3). Both halves of the guidance run in one batch, the text's keys and values are
+// computed once.
 [[nodiscard]] Tensor sample_images(const Context& ctx, Generator& generator, ClipModel& text,
                                    std::span<const std::string> captions, std::span<const uint64_t> seeds,
                                    const SampleOptions& options);
@@ -49,8 +52,8 @@ struct GenerateOptions {
   std::filesystem::path manifest, out;  // real records; folder of the generated ones
   std::string split;                    // only records of this split, "" = all
   int64_t first_caption = 0, captions_per_image = 1;
-  int64_t limit = 0;                    // at most so many images, 0 = all
-  std::string name = "tabletop";        // recorded as "generator"
+  int64_t limit = 0;              // at most so many images, 0 = all
+  std::string name = "tabletop";  // recorded as "generator"
   uint64_t seed = 0;
   SampleOptions sample;
   bool quiet = false;
@@ -60,8 +63,9 @@ struct GenerateReport {
   int64_t images = 0, already_there = 0;
   double seconds = 0;
 };
-// Draws D_g: out/images/<real id>_<caption>.png and out/manifest.jsonl. What is there already is kept and not drawn
-// again; an interrupted run goes on where it stopped and ends in the same files.
-GenerateReport generate(const Context& ctx, Generator& generator, ClipModel& text, const GenerateOptions& options);
+// Draws D_g: out/images/<real id>_<caption>.png and out/manifest.jsonl. What is there already is kept and
+// not drawn again; an interrupted run goes on where it stopped and ends in the same files.
+GenerateReport generate(const Context& ctx, Generator& generator, ClipModel& text,
+                        const GenerateOptions& options);
 
 }  // namespace gmail

@@ -15,9 +15,11 @@ Normalisation norm_from(const std::filesystem::path& file) {
     norm.mean = json.at("image_mean").get<std::array<double, 3>>();
     norm.std = json.at("image_std").get<std::array<double, 3>>();
   } catch (const nlohmann::json::exception&) {
-    throw InputError(concat(file.string(), ": fields \"image_mean\" and \"image_std\": expected three numbers each"));
+    throw InputError(
+        concat(file.string(), ": fields \"image_mean\" and \"image_std\": expected three numbers each"));
   }
-  for (const double s : norm.std) GMAIL_INPUT(s > 0, file.string(), ": field \"image_std\": expected > 0, found ", s);
+  for (const double s : norm.std)
+    GMAIL_INPUT(s > 0, file.string(), ": field \"image_std\": expected > 0, found ", s);
   return norm;
 }
 
@@ -25,10 +27,11 @@ Normalisation norm_from(const std::filesystem::path& file) {
 
 ClipModel ClipModel::load(const std::filesystem::path& folder) {
   const auto config_file = folder / "config.json";
-  ClipModel model{Clip(ClipConfig::from_json(read_json(config_file), config_file.string())), Tokenizer::load(folder),
-                  norm_from(folder / "preprocessor_config.json")};
-  GMAIL_INPUT(model.tokenizer.vocab_size() <= model.clip.config.vocab_size, folder.string(), ": the tokenizer has ",
-              model.tokenizer.vocab_size(), " tokens, the model ", model.clip.config.vocab_size);
+  ClipModel model{Clip(ClipConfig::from_json(read_json(config_file), config_file.string())),
+                  Tokenizer::load(folder), norm_from(folder / "preprocessor_config.json")};
+  GMAIL_INPUT(model.tokenizer.vocab_size() <= model.clip.config.vocab_size, folder.string(),
+              ": the tokenizer has ", model.tokenizer.vocab_size(), " tokens, the model ",
+              model.clip.config.vocab_size);
   load_params(SafetensorsFile(folder / "model.safetensors"), model.clip.params());
   freeze(model.clip.params());
   return model;

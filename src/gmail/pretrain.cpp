@@ -19,7 +19,8 @@ Tensor same_text_groups(std::span<const std::string> texts) {
   std::unordered_map<std::string, int32_t> number;
   Tensor group = Tensor::empty({static_cast<int64_t>(texts.size())}, DType::int32);
   for (size_t i = 0; i < texts.size(); ++i)
-    group.data<int32_t>()[i] = number.try_emplace(texts[i], static_cast<int32_t>(number.size())).first->second;
+    group.data<int32_t>()[i] =
+        number.try_emplace(texts[i], static_cast<int32_t>(number.size())).first->second;
   return group;
 }
 
@@ -33,7 +34,8 @@ namespace {
 Tokenizer make_tokenizer(const PretrainOptions& o, const Manifest& manifest) {
   if (!o.tokenizer.empty()) return Tokenizer::load(o.tokenizer);
   std::vector<std::string> captions;
-  for (const Record& r : manifest.records) captions.insert(captions.end(), r.captions.begin(), r.captions.end());
+  for (const Record& r : manifest.records)
+    captions.insert(captions.end(), r.captions.begin(), r.captions.end());
   return train_bpe(captions, o.vocab);
 }
 
@@ -48,14 +50,14 @@ TrainReport pretrain(const Context& ctx, const PretrainOptions& o) {
   ClipModel model{Clip(config), std::move(tokenizer), o.norm};
   model.clip.init(o.train.seed);
   const ImageStore store(manifest, {.size = config.image_size, .cache = o.cache, .progress = {}});
-  Loader loader(manifest, store, {.batch = o.batch, .seed = o.train.seed, .augment = o.augment,
-                                  .normalisation = o.norm});
+  Loader loader(manifest, store,
+                {.batch = o.batch, .seed = o.train.seed, .augment = o.augment, .normalisation = o.norm});
   TrainOptions train_options = o.train;
   train_options.kind = "pretrain";
-  train_options.config = {{"model", config.to_json()},   {"batch", o.batch},
-                          {"crop_shift", o.augment.crop_shift}, {"flip", o.augment.flip},
-                          {"split", o.split},            {"mask_duplicates", o.mask_duplicates},
-                          {"images", manifest.size()}};
+  train_options.config = {
+      {"model", config.to_json()}, {"batch", o.batch}, {"crop_shift", o.augment.crop_shift},
+      {"flip", o.augment.flip},    {"split", o.split}, {"mask_duplicates", o.mask_duplicates},
+      {"images", manifest.size()}};
   const auto step = [&](int64_t k) -> StepResult {
     const Batch batch = loader.at(k);
     Tape tape(ctx);

@@ -15,8 +15,9 @@ ParamList prepare(ClipModel& model, const TextTuningOptions& o) {
   TextTower& h = model.clip.text;
   ParamList params;
   if (o.lora_rank > 0) {
-    add_lora([&](const auto& f) { h.each_linear(f); }, {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"},
-             o.lora_rank, o.lora_alpha, o.train.seed);
+    add_lora([&](const auto& f) { h.each_linear(f); },
+             {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"}, o.lora_rank, o.lora_alpha,
+             o.train.seed);
     h.text_projection.weight.trainable = true;
     h.collect(params);
   } else {
@@ -33,7 +34,8 @@ ParamList prepare(ClipModel& model, const TextTuningOptions& o) {
 TrainReport finetune_text(const Context& ctx, const std::filesystem::path& base, const EmbeddedPairs& data,
                           const TextTuningOptions& o) {
   const auto n = static_cast<int64_t>(data.captions.size());
-  GMAIL_CHECK(n > 0 && data.embeddings.size(0) == n, "[finetune-text] ", n, " captions for ", data.embeddings.shape());
+  GMAIL_CHECK(n > 0 && data.embeddings.size(0) == n, "[finetune-text] ", n, " captions for ",
+              data.embeddings.shape());
   ClipModel model = ClipModel::load(base);
   const ParamList params = prepare(model, o);
   TrainOptions train_options = o.train;
@@ -51,7 +53,8 @@ TrainReport finetune_text(const Context& ctx, const std::filesystem::path& base,
     Tape tape(ctx);
     const Var y = model.clip.text.encode(tape, model.tokens(captions));
     const Tensor group = o.mask_duplicates ? same_text_groups(captions) : Tensor();
-    const Var loss = clip_loss(tape, Var(take_rows(data.embeddings, rows)), y, model.clip.logit_scale.on(tape), group);
+    const Var loss =
+        clip_loss(tape, Var(take_rows(data.embeddings, rows)), y, model.clip.logit_scale.on(tape), group);
     tape.backward(loss);
     return {loss.value.item(), {}, static_cast<int64_t>(rows.size())};
   };

@@ -16,7 +16,9 @@ std::vector<Block> make_blocks(const std::string& name, const TowerConfig& c) {
 
 Var run_blocks(Tape& tape, std::vector<Block>& blocks, Var x, const AttentionMask& mask, bool checkpointing) {
   for (Block& block : blocks) {
-    const auto run = [&block, mask](Tape& t, const std::vector<Var>& in) { return block.forward(t, in[0], mask); };
+    const auto run = [&block, mask](Tape& t, const std::vector<Var>& in) {
+      return block.forward(t, in[0], mask);
+    };
     x = checkpointing ? recompute(tape, {x}, run) : run(tape, {x});
   }
   return x;
@@ -35,17 +37,18 @@ ImageTower::ImageTower(const ClipConfig& c)
   GMAIL_INPUT(c.patch_size > 0 && c.image_size % c.patch_size == 0, "[clip] patch_size ", c.patch_size,
               " does not divide image_size ", c.image_size);
   const int64_t side = c.image_size / c.patch_size;
-  position_embedding =
-      make_param("vision_model.embeddings.position_embedding.weight", {1 + side * side, c.vision.hidden_size});
+  position_embedding = make_param("vision_model.embeddings.position_embedding.weight",
+                                  {1 + side * side, c.vision.hidden_size});
 }
 
 Var ImageTower::features(Tape& tape, const Var& images) {
   const int64_t B = images.size(0), W = class_embedding.value.numel(), T = position_embedding.value.size(0);
   const Var grid = patch_embedding.forward(tape, images);  // (B, S/P, S/P, W)
-  GMAIL_CHECK(grid.size(1) * grid.size(2) + 1 == T, "[clip] images ", images.shape(), " for ", T, " positions");
+  GMAIL_CHECK(grid.size(1) * grid.size(2) + 1 == T, "[clip] images ", images.shape(), " for ", T,
+              " positions");
   const Var patches = reshape(tape, grid, {B, T - 1, W});
   Tensor zeros = Tensor::zeros({B, 1, W}, images.dtype());
-  const Var class_token = add(tape, Var(zeros), class_embedding.on(tape));              // (B, 1, W)
+  const Var class_token = add(tape, Var(zeros), class_embedding.on(tape));                  // (B, 1, W)
   Var x = add(tape, concat(tape, {class_token, patches}, 1), position_embedding.on(tape));  // (B, T, W)
   x = pre_layrnorm.forward(tape, x);
   x = run_blocks(tape, layers, x, {}, checkpointing);
@@ -73,7 +76,8 @@ void ImageTower::each_linear(const std::function<void(Linear&)>& f) {
 
 void ImageTower::init(uint64_t seed) {
   const double scale = 1 / std::sqrt(static_cast<double>(class_embedding.value.numel()));
-  for (Param* p : {&class_embedding, &position_embedding, &visual_projection.weight}) init_normal(*p, scale, seed);
+  for (Param* p : {&class_embedding, &position_embedding, &visual_projection.weight})
+    init_normal(*p, scale, seed);
   // OpenAI leaves the patch embedding at PyTorch's default: U(-b, b), b = 1 / sqrt(inputs of an output)
   const Tensor& w = patch_embedding.weight.value;
   init_uniform(patch_embedding.weight, 1 / std::sqrt(static_cast<double>(w.numel() / w.size(0))), seed);
@@ -89,7 +93,9 @@ Tensor TextInput::key_mask() const {
   return mask;
 }
 
-TextInput TextInput::rows(int64_t first, int64_t past) const { return {ids.rows(first, past), end.rows(first, past)}; }
+TextInput TextInput::rows(int64_t first, int64_t past) const {
+  return {ids.rows(first, past), end.rows(first, past)};
+}
 
 TextInput make_text_input(const Tensor& ids, const Tensor& end) {
   const int64_t B = ids.size(0), T = ids.size(1);
@@ -103,7 +109,8 @@ TextInput make_text_input(const Tensor& ids, const Tensor& end) {
 }
 
 TextTower::TextTower(const ClipConfig& c)
-    : token_embedding(make_param("text_model.embeddings.token_embedding.weight", {c.vocab_size, c.text.hidden_size})),
+    : token_embedding(
+          make_param("text_model.embeddings.token_embedding.weight", {c.vocab_size, c.text.hidden_size})),
       position_embedding(make_param("text_model.embeddings.position_embedding.weight",
                                     {c.max_position_embeddings, c.text.hidden_size})),
       layers(make_blocks("text_model.encoder.layers.", c.text)),
@@ -113,7 +120,7 @@ TextTower::TextTower(const ClipConfig& c)
 Var TextTower::tokens(Tape& tape, const TextInput& text) {
   const int64_t T = text.ids.size(1), context = position_embedding.value.size(0);
   GMAIL_CHECK(T <= context, "[clip] ", T, " tokens for a context of ", context);
-  const Var positions = slice(tape, position_embedding.on(tape), 0, 0, T);           // (T, W)
+  const Var positions = slice(tape, position_embedding.on(tape), 0, 0, T);            // (T, W)
   Var x = add(tape, embedding(tape, token_embedding.on(tape), text.ids), positions);  // (B, T, W)
   x = run_blocks(tape, layers, x, {.causal = true, .keys = {}}, checkpointing);
   return final_layer_norm.forward(tape, x);
@@ -146,7 +153,8 @@ void TextTower::init(uint64_t seed) {
   for (Block& block : layers) block.init(static_cast<int64_t>(layers.size()), seed);
 }
 
-Clip::Clip(const ClipConfig& c) : config(c), image(c), text(c), logit_scale(make_param("logit_scale", {}, false)) {
+Clip::Clip(const ClipConfig& c)
+    : config(c), image(c), text(c), logit_scale(make_param("logit_scale", {}, false)) {
   logit_scale.value.fill(c.logit_scale_init_value);
 }
 

@@ -1,7 +1,9 @@
-// CLIP (Radford et al. 2021, arXiv:2103.00020), exactly as OpenAI's clip/model.py; parameter names as Hugging Face's
-// CLIPModel (the misspelt "pre_layrnorm" included). Sizes come from a config.json in Hugging Face's form.
+// CLIP (Radford et al. 2021, arXiv:2103.00020), exactly as OpenAI's clip/model.py; parameter names as
+// Hugging Face's CLIPModel (the misspelt "pre_layrnorm" included). Sizes come from a config.json in Hugging
+// Face's form.
 //
-//   image tower   patches -> [class token; patches] + positions -> pre-LN -> L blocks -> LN of the class token -> projection
+//   image tower   patches -> [class token; patches] + positions -> pre-LN -> L blocks -> LN of the class
+//     token -> projection
 //   text tower    tokens + positions -> L causal blocks -> LN -> row of the end-of-text token -> projection
 #pragma once
 
@@ -26,7 +28,8 @@ struct ClipConfig {
   int64_t image_size = 0, patch_size = 0;
   int64_t vocab_size = 0, max_position_embeddings = 0;
 
-  // Hugging Face's config.json. A missing size or an unknown hidden_act is an error that names `file` and the key.
+  // Hugging Face's config.json. A missing size or an unknown hidden_act is an error that names `file` and
+  // the key.
   [[nodiscard]] static ClipConfig from_json(const nlohmann::json& json, const std::string& file);
   [[nodiscard]] nlohmann::json to_json() const;
 };
@@ -36,12 +39,12 @@ struct ClipConfig {
 [[nodiscard]] std::string name_of(Activation kind);
 
 struct ImageTower {
-  Param class_embedding;  // (W)
-  Conv patch_embedding;   // (W, 3, P, P), no bias
+  Param class_embedding;     // (W)
+  Conv patch_embedding;      // (W, 3, P, P), no bias
   Param position_embedding;  // (1 + patches, W)
   LayerNorm pre_layrnorm, post_layernorm;
   std::vector<Block> layers;
-  Linear visual_projection;  // (E, W), no bias
+  Linear visual_projection;    // (E, W), no bias
   bool checkpointing = false;  // each block's activations are computed again in the backward pass
 
   ImageTower() = default;
@@ -55,7 +58,8 @@ struct ImageTower {
   void init(uint64_t seed);
 };
 
-// Token rows for the text tower. ids (B, T) int32: start, words, end, zeros; end (B) int32: the end token's position.
+// Token rows for the text tower. ids (B, T) int32: start, words, end, zeros; end (B) int32: the end token's
+// position.
 struct TextInput {
   Tensor ids, end;
   [[nodiscard]] Tensor key_mask() const;  // (B, T) int32: 1 up to and including the end token
@@ -73,9 +77,10 @@ struct TextTower {
 
   TextTower() = default;
   explicit TextTower(const ClipConfig& config);
-  [[nodiscard]] Var tokens(Tape& tape, const TextInput& text);                       // (B, T, W), after the last LayerNorm
-  [[nodiscard]] Var pooled(Tape& tape, const Var& tokens, const TextInput& text);    // (B, W): the end token's row
-  [[nodiscard]] Var encode(Tape& tape, const TextInput& text);                       // (B, E), before normalisation
+  [[nodiscard]] Var tokens(Tape& tape, const TextInput& text);  // (B, T, W), after the last LayerNorm
+  [[nodiscard]] Var pooled(Tape& tape, const Var& tokens,
+                           const TextInput& text);              // (B, W): the end token's row
+  [[nodiscard]] Var encode(Tape& tape, const TextInput& text);  // (B, E), before normalisation
   void collect(ParamList& params);
   void each_linear(const std::function<void(Linear&)>& f);
   void init(uint64_t seed);

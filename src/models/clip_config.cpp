@@ -20,8 +20,9 @@ TowerConfig tower_from(const json& j, const std::string& where) {
   c.intermediate_size = size_at(j, "intermediate_size", where);
   c.num_hidden_layers = size_at(j, "num_hidden_layers", where);
   c.num_attention_heads = static_cast<int>(size_at(j, "num_attention_heads", where));
-  GMAIL_INPUT(j.contains("hidden_act") && j["hidden_act"].is_string(), where,
-              ": field \"hidden_act\": expected \"quick_gelu\" or \"gelu\", found nothing (it is never guessed)");
+  GMAIL_INPUT(
+      j.contains("hidden_act") && j["hidden_act"].is_string(), where,
+      ": field \"hidden_act\": expected \"quick_gelu\" or \"gelu\", found nothing (it is never guessed)");
   c.hidden_act = activation_of(j["hidden_act"], where);
   c.layer_norm_eps = j.value("layer_norm_eps", 1e-5);
   return c;
@@ -49,18 +50,25 @@ Activation activation_of(const std::string& name, const std::string& where) {
   if (name == "quick_gelu") return Activation::quick_gelu;
   if (name == "gelu") return Activation::gelu_erf;
   if (name == "gelu_new") return Activation::gelu_tanh;
-  throw InputError(concat(where, ": field \"hidden_act\": expected \"quick_gelu\", \"gelu\" or \"gelu_new\", found \"",
-                          name, "\""));
+  throw InputError(
+      concat(where, ": field \"hidden_act\": expected \"quick_gelu\", \"gelu\" or \"gelu_new\", found \"",
+             name, "\""));
 }
 
 std::string name_of(Activation kind) {
   switch (kind) {
-    case Activation::quick_gelu: return "quick_gelu";
-    case Activation::gelu_erf: return "gelu";
-    case Activation::gelu_tanh: return "gelu_new";
-    case Activation::silu: return "silu";
-    case Activation::relu: return "relu";
-    case Activation::tanh: return "tanh";
+    case Activation::quick_gelu:
+      return "quick_gelu";
+    case Activation::gelu_erf:
+      return "gelu";
+    case Activation::gelu_tanh:
+      return "gelu_new";
+    case Activation::silu:
+      return "silu";
+    case Activation::relu:
+      return "relu";
+    case Activation::tanh:
+      return "tanh";
   }
   return "?";
 }

@@ -9,7 +9,8 @@
 namespace gmail {
 
 ClipCapConfig ClipCapConfig::from_json(const nlohmann::json& j, const std::string& file) {
-  GMAIL_INPUT(j.is_object() && j.contains("clip_dim") && j.contains("prefix_length") && j.contains("end_id"), file,
+  GMAIL_INPUT(j.is_object() && j.contains("clip_dim") && j.contains("prefix_length") && j.contains("end_id"),
+              file,
               ": expected a captioner's config.json with clip_dim, prefix_length, normalize_prefix, end_id");
   ClipCapConfig c;
   c.gpt = Gpt2Config::from_json(j, file);
@@ -22,13 +23,18 @@ ClipCapConfig ClipCapConfig::from_json(const nlohmann::json& j, const std::strin
 
 nlohmann::json ClipCapConfig::to_json() const {
   nlohmann::json j = gpt.to_json();
-  j.update({{"model_type", "clipcap"}, {"mapper", "mlp"}, {"clip_dim", clip_dim}, {"prefix_length", prefix_length},
-            {"normalize_prefix", normalize_prefix}, {"end_id", end_id}});
+  j.update({{"model_type", "clipcap"},
+            {"mapper", "mlp"},
+            {"clip_dim", clip_dim},
+            {"prefix_length", prefix_length},
+            {"normalize_prefix", normalize_prefix},
+            {"end_id", end_id}});
   return j;
 }
 
 ClipCap::ClipCap(const ClipCapConfig& c)
-    : config(c), mapper_in("clip_project.model.0", c.clip_dim, c.gpt.n_embd * c.prefix_length / 2),
+    : config(c),
+      mapper_in("clip_project.model.0", c.clip_dim, c.gpt.n_embd * c.prefix_length / 2),
       mapper_out("clip_project.model.2", c.gpt.n_embd * c.prefix_length / 2, c.gpt.n_embd * c.prefix_length),
       gpt(c.gpt) {}
 
@@ -68,9 +74,11 @@ Var ClipCap::loss(Tape& tape, const Var& embeddings, const std::vector<std::vect
     std::fill_n(mask.data<int32_t>() + b * (T + 1), caption.size() + 1, 1);
   }
   const Var inputs = concat(tape, {prefix(tape, embeddings), gpt.embed(tape, ids)}, 1);  // (B, k + T, C)
-  const Var hidden = slice(tape, gpt.hidden(tape, inputs), 1, config.prefix_length - 1, config.prefix_length + T);
+  const Var hidden =
+      slice(tape, gpt.hidden(tape, inputs), 1, config.prefix_length - 1, config.prefix_length + T);
   const Var rows = reshape(tape, hidden, {B * (T + 1), config.gpt.n_embd});
-  return softmax_cross_entropy(tape, gpt.logits(tape, rows), targets.reshape({B * (T + 1)}), mask.reshape({B * (T + 1)}));
+  return softmax_cross_entropy(tape, gpt.logits(tape, rows), targets.reshape({B * (T + 1)}),
+                               mask.reshape({B * (T + 1)}));
 }
 
 namespace {
@@ -91,11 +99,13 @@ std::vector<double> log_softmax(const float* logits, int64_t V) {
   double sum = 0;
   for (int64_t i = 0; i < V; ++i) sum += std::exp(static_cast<double>(logits[i]) - top);
   std::vector<double> out(static_cast<size_t>(V));
-  for (int64_t i = 0; i < V; ++i) out[static_cast<size_t>(i)] = static_cast<double>(logits[i]) - top - std::log(sum);
+  for (int64_t i = 0; i < V; ++i)
+    out[static_cast<size_t>(i)] = static_cast<double>(logits[i]) - top - std::log(sum);
   return out;
 }
 
-// One step of one image's search: the best continuations of its live beams; ties go to the lower beam, then token.
+// One step of one image's search: the best continuations of its live beams; ties go to the lower beam, then
+// token.
 void advance(Search& search, const Tensor& logits, const DecodeOptions& options, int32_t end_id) {
   struct Candidate {
     double logprob;
@@ -136,11 +146,13 @@ void advance(Search& search, const Tensor& logits, const DecodeOptions& options,
 
 }  // namespace
 
-std::vector<Decoded> ClipCap::decode(const Context& ctx, const Tensor& embeddings, const DecodeOptions& options) {
+std::vector<Decoded> ClipCap::decode(const Context& ctx, const Tensor& embeddings,
+                                     const DecodeOptions& options) {
   GMAIL_INPUT(options.beams >= 1 && options.max_length >= 1 && options.min_length <= options.max_length,
               "[decode] beams ", options.beams, ", lengths ", options.min_length, " to ", options.max_length);
   GMAIL_INPUT(config.prefix_length + options.max_length <= config.gpt.n_positions, "[decode] max length ",
-              options.max_length, ": the captioner has ", config.gpt.n_positions - config.prefix_length, " positions");
+              options.max_length, ": the captioner has ", config.gpt.n_positions - config.prefix_length,
+              " positions");
   Tape tape(ctx, false);
   KvCache cache;
   Var hidden = gpt.hidden(tape, prefix(tape, Var(embeddings)), &cache);

@@ -1,6 +1,7 @@
-// ClipCap (Mokady et al. 2021, arXiv:2111.09734): an image embedding becomes a prefix of k vectors, and a language model
-// continues it with the caption.
-//   (1)  prefix = reshape(W2 tanh(W1 e + b1) + b2, (k, C))          the MLP mapper, clip_project.model.0 and .2
+// ClipCap (Mokady et al. 2021, arXiv:2111.09734): an image embedding becomes a prefix of k vectors, and a
+// language model continues it with the caption.
+//   (1)  prefix = reshape(W2 tanh(W1 e + b1) + b2, (k, C))          the MLP mapper, clip_project.model.0 and
+//     .2
 //   (2)  L = -1/n sum over caption tokens of log p(w_i | prefix, w_<i),   the end token is the last target
 // Inputs are [prefix; w_1 .. w_n]; the logits at positions k-1 .. k+n-1 predict w_1 .. w_n, end.
 #pragma once
@@ -11,7 +12,8 @@ namespace gmail {
 
 struct ClipCapConfig {
   int64_t clip_dim = 0, prefix_length = 10;
-  bool normalize_prefix = false;  // divide the embedding by its norm first; the same in training and inference
+  bool normalize_prefix =
+      false;  // divide the embedding by its norm first; the same in training and inference
   int32_t end_id = 0;
   Gpt2Config gpt;
   [[nodiscard]] static ClipCapConfig from_json(const nlohmann::json& json, const std::string& file);
@@ -40,10 +42,12 @@ struct ClipCap {
 
   [[nodiscard]] Var prefix(Tape& tape, const Var& embeddings);  // (B, clip_dim) -> (B, k, C), eq. (1)
   // mean over all caption tokens and end tokens of the batch, eq. (2). captions: token ids without specials
-  [[nodiscard]] Var loss(Tape& tape, const Var& embeddings, const std::vector<std::vector<int32_t>>& captions);
-  // Greedy or beam search with a key-value cache; finished beams are ranked by logprob / length. Each row's result is
-  // independent of the batch it is in.
-  [[nodiscard]] std::vector<Decoded> decode(const Context& ctx, const Tensor& embeddings, const DecodeOptions& options);
+  [[nodiscard]] Var loss(Tape& tape, const Var& embeddings,
+                         const std::vector<std::vector<int32_t>>& captions);
+  // Greedy or beam search with a key-value cache; finished beams are ranked by logprob / length. Each row's
+  // result is independent of the batch it is in.
+  [[nodiscard]] std::vector<Decoded> decode(const Context& ctx, const Tensor& embeddings,
+                                            const DecodeOptions& options);
 };
 
 }  // namespace gmail

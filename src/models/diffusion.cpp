@@ -9,8 +9,8 @@ namespace gmail {
 Prediction prediction_of(const std::string& name, const std::string& where) {
   for (const Prediction p : {Prediction::epsilon, Prediction::v_prediction, Prediction::sample})
     if (name == name_of(p)) return p;
-  throw InputError(concat(where, ": field \"prediction_type\": expected epsilon, v_prediction or sample, found \"", name,
-                          "\""));
+  throw InputError(concat(
+      where, ": field \"prediction_type\": expected epsilon, v_prediction or sample, found \"", name, "\""));
 }
 
 std::string name_of(Prediction kind) {
@@ -20,7 +20,8 @@ std::string name_of(Prediction kind) {
 NoiseSchedule noise_schedule_of(const std::string& name, const std::string& where) {
   for (const NoiseSchedule s : {NoiseSchedule::cosine, NoiseSchedule::scaled_linear})
     if (name == name_of(s)) return s;
-  throw InputError(concat(where, ": field \"beta_schedule\": expected cosine or scaled_linear, found \"", name, "\""));
+  throw InputError(
+      concat(where, ": field \"beta_schedule\": expected cosine or scaled_linear, found \"", name, "\""));
 }
 
 std::string name_of(NoiseSchedule kind) { return kind == NoiseSchedule::cosine ? "cosine" : "scaled_linear"; }
@@ -44,7 +45,8 @@ AlphaSigma alpha_sigma(NoiseSchedule schedule, double t) {
 
 Noised add_noise(const DiffusionConfig& config, const Tensor& images, uint64_t seed, uint64_t step) {
   const int64_t B = images.size(0), row = images.numel() / B;
-  Noised out{Tensor::empty(images.shape()), Tensor::empty(images.shape()), Tensor::empty({B}), Tensor::empty({B})};
+  Noised out{Tensor::empty(images.shape()), Tensor::empty(images.shape()), Tensor::empty({B}),
+             Tensor::empty({B})};
   const Tensor noise = [&] {
     Tensor n = Tensor::empty(images.shape());
     for (int64_t b = 0; b < B; ++b) {
@@ -91,8 +93,8 @@ Tensor ddim(const DiffusionConfig& config, const Denoiser& denoise, Tensor x, in
                   : config.prediction == Prediction::epsilon ? (xi - st * pi) / at
                                                              : at * xi - st * pi;  // eq. (2)
       if (clamp > 0) x0 = std::clamp(x0, -clamp, clamp);
-      const double eps = (xi - at * x0) / st;           // eq. (4)
-      y[i] = static_cast<float>(as * x0 + ss * eps);    // eq. (5)
+      const double eps = (xi - at * x0) / st;         // eq. (4)
+      y[i] = static_cast<float>(as * x0 + ss * eps);  // eq. (5)
     }
     x = next;
   }

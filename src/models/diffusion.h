@@ -1,14 +1,16 @@
 // Diffusion in continuous time t in [0, 1]: x_t = alpha(t) x + sigma(t) noise, alpha^2 + sigma^2 = 1.
-//   cosine         alpha = cos(pi t / 2), sigma = sin(pi t / 2)                     (Nichol & Dhariwal 2021, arXiv:2102.09672)
+//   cosine         alpha = cos(pi t / 2), sigma = sin(pi t / 2)                     (Nichol & Dhariwal 2021,
+//     arXiv:2102.09672)
 //   scaled_linear  Stable Diffusion's 1000 betas, linspace(sqrt .00085, sqrt .012)^2, at step floor(1000 t)
 // The network predicts, by prediction_type (Salimans & Ho 2022, arXiv:2202.00512):
 //   (1)  epsilon: noise      sample: x      v_prediction: v = alpha noise - sigma x
 //   (2)  x = (x_t - sigma eps) / alpha      x = alpha x_t - sigma v
 // Training, squared error of the prediction; for `sample` it is weighted by
 //   (3)  w(t) = 1 / max(sigma, 0.1)^2, which is the error of v.
-// Sampling, DDIM with eta = 0 (Song et al. 2020, arXiv:2010.02502, eq. 12) and classifier-free guidance g (Ho & Salimans
-// 2022, arXiv:2207.12598):
-//   (4)  out = out_uncond + g (out_cond - out_uncond),    x0 = clamp(eq. 2),    eps = (x_t - alpha x0) / sigma
+// Sampling, DDIM with eta = 0 (Song et al. 2020, arXiv:2010.02502, eq. 12) and classifier-free guidance g
+// (Ho & Salimans 2022, arXiv:2207.12598):
+//   (4)  out = out_uncond + g (out_cond - out_uncond),    x0 = clamp(eq. 2),    eps = (x_t - alpha x0) /
+//     sigma
 //   (5)  x_s = alpha(s) x0 + sigma(s) eps,   s the next smaller time
 #pragma once
 
@@ -36,22 +38,25 @@ struct AlphaSigma {
 struct DiffusionConfig {
   NoiseSchedule schedule = NoiseSchedule::cosine;
   Prediction prediction = Prediction::sample;
-  // training times t = sigmoid(shift + spread n), n normal: biased to high noise, where the composition is decided
+  // training times t = sigmoid(shift + spread n), n normal: biased to high noise, where the composition is
+  // decided
   double time_shift = 0.8, time_spread = 0.8;
 };
 
 // One training example a row: noisy x_t, the target of eq. (1), t and the weight of eq. (3).
 struct Noised {
-  Tensor x_t, target;   // as the images (B, H, W, C)
-  Tensor t, weight;     // (B)
+  Tensor x_t, target;  // as the images (B, H, W, C)
+  Tensor t, weight;    // (B)
 };
 // Row b draws its time and its noise from the streams (seed, time | noise, step, b).
-[[nodiscard]] Noised add_noise(const DiffusionConfig& config, const Tensor& images, uint64_t seed, uint64_t step);
+[[nodiscard]] Noised add_noise(const DiffusionConfig& config, const Tensor& images, uint64_t seed,
+                               uint64_t step);
 
 // denoise(x_t, t) -> the network's prediction, after guidance. x_t (B, ...), t in [0, 1].
 using Denoiser = std::function<Tensor(const Tensor& x_t, double t)>;
 // eq. (4) and (5) from x_1 = noise to t = 0 in `steps` steps; x0 is clamped to [-clamp, clamp] (0: not).
-[[nodiscard]] Tensor ddim(const DiffusionConfig& config, const Denoiser& denoise, Tensor x, int steps, double clamp);
+[[nodiscard]] Tensor ddim(const DiffusionConfig& config, const Denoiser& denoise, Tensor x, int steps,
+                          double clamp);
 
 // Noise for images with a seed each: row b is stream (seeds[b], noise), whatever the batch.
 [[nodiscard]] Tensor noise_for_seeds(const Shape& shape, std::span<const uint64_t> seeds);

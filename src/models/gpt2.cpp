@@ -9,8 +9,9 @@ namespace gmail {
 Gpt2Config Gpt2Config::from_json(const nlohmann::json& j, const std::string& file) {
   Gpt2Config c;
   const auto size = [&](const char* key) {
-    GMAIL_INPUT(j.contains(key) && j[key].is_number_integer() && j[key].get<int64_t>() > 0, file, ": field \"", key,
-                "\": expected a positive integer, found ", j.contains(key) ? j[key].dump() : "nothing");
+    GMAIL_INPUT(j.contains(key) && j[key].is_number_integer() && j[key].get<int64_t>() > 0, file,
+                ": field \"", key, "\": expected a positive integer, found ",
+                j.contains(key) ? j[key].dump() : "nothing");
     return j[key].get<int64_t>();
   };
   c.vocab_size = size("vocab_size");
@@ -23,8 +24,13 @@ Gpt2Config Gpt2Config::from_json(const nlohmann::json& j, const std::string& fil
 }
 
 nlohmann::json Gpt2Config::to_json() const {
-  return {{"model_type", "gpt2"}, {"vocab_size", vocab_size}, {"n_positions", n_positions}, {"n_embd", n_embd},
-          {"n_layer", n_layer},   {"n_head", n_head},         {"layer_norm_epsilon", layer_norm_epsilon}};
+  return {{"model_type", "gpt2"},
+          {"vocab_size", vocab_size},
+          {"n_positions", n_positions},
+          {"n_embd", n_embd},
+          {"n_layer", n_layer},
+          {"n_head", n_head},
+          {"layer_norm_epsilon", layer_norm_epsilon}};
 }
 
 KvCache KvCache::select(const std::vector<int64_t>& source) const {
@@ -44,11 +50,15 @@ KvCache KvCache::select(const std::vector<int64_t>& source) const {
 }
 
 Gpt2Block::Gpt2Block(const std::string& name, const Gpt2Config& c)
-    : ln_1(name + ".ln_1", c.n_embd, c.layer_norm_epsilon), ln_2(name + ".ln_2", c.n_embd, c.layer_norm_epsilon),
-      c_attn(name + ".attn.c_attn", c.n_embd, 3 * c.n_embd), c_proj(name + ".attn.c_proj", c.n_embd, c.n_embd),
-      mlp_c_fc(name + ".mlp.c_fc", c.n_embd, 4 * c.n_embd), mlp_c_proj(name + ".mlp.c_proj", 4 * c.n_embd, c.n_embd),
+    : ln_1(name + ".ln_1", c.n_embd, c.layer_norm_epsilon),
+      ln_2(name + ".ln_2", c.n_embd, c.layer_norm_epsilon),
+      c_attn(name + ".attn.c_attn", c.n_embd, 3 * c.n_embd),
+      c_proj(name + ".attn.c_proj", c.n_embd, c.n_embd),
+      mlp_c_fc(name + ".mlp.c_fc", c.n_embd, 4 * c.n_embd),
+      mlp_c_proj(name + ".mlp.c_proj", 4 * c.n_embd, c.n_embd),
       heads(c.n_head) {
-  GMAIL_INPUT(heads >= 1 && c.n_embd % heads == 0, "[gpt2] ", heads, " heads do not divide n_embd ", c.n_embd);
+  GMAIL_INPUT(heads >= 1 && c.n_embd % heads == 0, "[gpt2] ", heads, " heads do not divide n_embd ",
+              c.n_embd);
   for (Linear* l : {&c_attn, &c_proj, &mlp_c_fc, &mlp_c_proj}) l->weight.transposed = true;
 }
 
@@ -70,7 +80,8 @@ Var Gpt2Block::forward(Tape& tape, const Var& x, Tensor* k_cache, Tensor* v_cach
   }
   const Var mixed = attention(tape, q, k, v, heads, {.causal = true, .keys = {}});
   const Var attended = c_proj.forward(tape, mixed, x);
-  const Var hidden = activation(tape, mlp_c_fc.forward(tape, ln_2.forward(tape, attended)), Activation::gelu_tanh);
+  const Var hidden =
+      activation(tape, mlp_c_fc.forward(tape, ln_2.forward(tape, attended)), Activation::gelu_tanh);
   return mlp_c_proj.forward(tape, hidden, attended);
 }
 
@@ -84,8 +95,10 @@ void Gpt2Block::collect(ParamList& params) {
 }
 
 Gpt2::Gpt2(const Gpt2Config& c)
-    : config(c), wte(make_param("wte.weight", {c.vocab_size, c.n_embd})),
-      wpe(make_param("wpe.weight", {c.n_positions, c.n_embd})), ln_f("ln_f", c.n_embd, c.layer_norm_epsilon) {
+    : config(c),
+      wte(make_param("wte.weight", {c.vocab_size, c.n_embd})),
+      wpe(make_param("wpe.weight", {c.n_positions, c.n_embd})),
+      ln_f("ln_f", c.n_embd, c.layer_norm_epsilon) {
   for (int64_t i = 0; i < c.n_layer; ++i) h.emplace_back("h." + std::to_string(i), c);
 }
 
@@ -93,19 +106,24 @@ Var Gpt2::embed(Tape& tape, const Tensor& ids) { return embedding(tape, wte.on(t
 
 Var Gpt2::hidden(Tape& tape, const Var& embedded, KvCache* cache) {
   const int64_t T = embedded.size(1), past = cache != nullptr ? cache->length() : 0;
-  GMAIL_CHECK(past + T <= config.n_positions, "[gpt2] ", past + T, " positions, the model has ", config.n_positions);
-  GMAIL_CHECK(cache == nullptr || !tape.recording(), "[gpt2] a cache is for inference: the tape must not record");
+  GMAIL_CHECK(past + T <= config.n_positions, "[gpt2] ", past + T, " positions, the model has ",
+              config.n_positions);
+  GMAIL_CHECK(cache == nullptr || !tape.recording(),
+              "[gpt2] a cache is for inference: the tape must not record");
   if (cache != nullptr && cache->k.empty()) {
     cache->k.resize(h.size());
     cache->v.resize(h.size());
   }
   Var x = add(tape, embedded, slice(tape, wpe.on(tape), 0, past, past + T));
   for (size_t i = 0; i < h.size(); ++i)
-    x = h[i].forward(tape, x, cache != nullptr ? &cache->k[i] : nullptr, cache != nullptr ? &cache->v[i] : nullptr);
+    x = h[i].forward(tape, x, cache != nullptr ? &cache->k[i] : nullptr,
+                     cache != nullptr ? &cache->v[i] : nullptr);
   return ln_f.forward(tape, x);
 }
 
-Var Gpt2::logits(Tape& tape, const Var& hidden_states) { return linear(tape, hidden_states, wte.on(tape), Var()); }
+Var Gpt2::logits(Tape& tape, const Var& hidden_states) {
+  return linear(tape, hidden_states, wte.on(tape), Var());
+}
 
 void Gpt2::init(uint64_t seed) {
   init_normal(wte, 0.02, seed);

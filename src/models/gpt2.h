@@ -1,6 +1,7 @@
-// GPT-2's decoder (Radford et al. 2019), any size: tokens + positions -> L causal pre-LN blocks -> LN -> logits by the
-// token table (tied head). Parameter names as Hugging Face's GPT2LMHeadModel without "transformer."; weights are kept
-// (out, in) and written transposed, as GPT-2's Conv1D stores them (see Param::transposed).
+// GPT-2's decoder (Radford et al. 2019), any size: tokens + positions -> L causal pre-LN blocks -> LN ->
+// logits by the token table (tied head). Parameter names as Hugging Face's GPT2LMHeadModel without
+// "transformer."; weights are kept (out, in) and written transposed, as GPT-2's Conv1D stores them (see
+// Param::transposed).
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -49,7 +50,7 @@ struct Gpt2 {
   // embedded inputs (B, T, C) at positions cache length .. -> hidden states after ln_f (B, T, C)
   [[nodiscard]] Var hidden(Tape& tape, const Var& embedded, KvCache* cache = nullptr);
   [[nodiscard]] Var logits(Tape& tape, const Var& hidden);  // (..., C) -> (..., V)
-  void init(uint64_t seed);                                 // N(0, 0.02), residual ends N(0, 0.02 / sqrt(2 L))
+  void init(uint64_t seed);  // N(0, 0.02), residual ends N(0, 0.02 / sqrt(2 L))
   void collect(ParamList& params);
 };
 

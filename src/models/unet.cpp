@@ -5,14 +5,15 @@
 namespace gmail {
 
 Unet::Unet(const UnetConfig& c) : config(c) {
-  GMAIL_INPUT(c.block_out_channels.size() == c.attention_head_dim.size() &&
-                  c.block_out_channels.size() == c.down_attention.size() && !c.block_out_channels.empty(),
-              "[unet] block_out_channels, attention_head_dim and down_block_types must have one entry a level");
+  GMAIL_INPUT(
+      c.block_out_channels.size() == c.attention_head_dim.size() &&
+          c.block_out_channels.size() == c.down_attention.size() && !c.block_out_channels.empty(),
+      "[unet] block_out_channels, attention_head_dim and down_block_types must have one entry a level");
   const int64_t r2 = int64_t{c.pixel_unshuffle} * c.pixel_unshuffle;
   const int64_t C0 = c.block_out_channels.front(), time_dim = 4 * C0;
   for (const int64_t channels : c.block_out_channels)
-    GMAIL_INPUT(channels % c.norm_num_groups == 0, "[unet] norm_num_groups ", c.norm_num_groups, " does not divide ",
-                channels);
+    GMAIL_INPUT(channels % c.norm_num_groups == 0, "[unet] norm_num_groups ", c.norm_num_groups,
+                " does not divide ", channels);
   conv_in = Conv("conv_in", c.in_channels * r2, C0, 3, 1, 1);
   time_linear_1 = Linear("time_embedding.linear_1", C0, time_dim);
   time_linear_2 = Linear("time_embedding.linear_2", time_dim, time_dim);
@@ -36,12 +37,13 @@ void Unet::build_down() {
         level.attentions.emplace_back(name + ".attentions." + std::to_string(j), channels[i],
                                       static_cast<int>(config.attention_head_dim[i]), config);
     }
-    if (i + 1 < channels.size()) level.downsample = Conv(name + ".downsamplers.0.conv", channels[i], channels[i], 3, 2, 1);
+    if (i + 1 < channels.size())
+      level.downsample = Conv(name + ".downsamplers.0.conv", channels[i], channels[i], 3, 2, 1);
     down_blocks.push_back(std::move(level));
   }
   for (const int j : {0, 1})
-    mid_block.resnets.emplace_back("mid_block.resnets." + std::to_string(j), channels.back(), channels.back(), time_dim,
-                                   config);
+    mid_block.resnets.emplace_back("mid_block.resnets." + std::to_string(j), channels.back(), channels.back(),
+                                   time_dim, config);
   mid_block.attentions.emplace_back("mid_block.attentions.0", channels.back(),
                                     static_cast<int>(config.attention_head_dim.back()), config);
 }
@@ -57,8 +59,10 @@ void Unet::build_up() {
     UnetLevel level;
     for (int64_t j = 0; j <= config.layers_per_block; ++j) {
       const int64_t in = j == 0 ? previous : out;
-      const int64_t skip = j == config.layers_per_block ? below : out;  // the last skip comes from the level above
-      level.resnets.emplace_back(name + ".resnets." + std::to_string(j), in + skip, out, 4 * channels.front(), config);
+      const int64_t skip =
+          j == config.layers_per_block ? below : out;  // the last skip comes from the level above
+      level.resnets.emplace_back(name + ".resnets." + std::to_string(j), in + skip, out, 4 * channels.front(),
+                                 config);
       if (config.down_attention[level_index])
         level.attentions.emplace_back(name + ".attentions." + std::to_string(j), out,
                                       static_cast<int>(config.attention_head_dim[level_index]), config);

@@ -1,13 +1,18 @@
-// The generator's network: the text-conditional U-Net of Stable Diffusion (Rombach et al. 2022, arXiv:2112.10752;
-// Ho et al. 2020, arXiv:2006.11239), with the parameter names of diffusers' UNet2DConditionModel. Images (B, H, W, C).
+// The generator's network: the text-conditional U-Net of Stable Diffusion (Rombach et al. 2022,
+// arXiv:2112.10752; Ho et al. 2020, arXiv:2006.11239), with the parameter names of diffusers'
+// UNet2DConditionModel. Images (B, H, W, C).
 //
-//   conv_in -> down_blocks (ResBlock [+ SpatialTransformer], downsample) -> mid_block -> up_blocks (skips concatenated)
+//   conv_in -> down_blocks (ResBlock [+ SpatialTransformer], downsample) -> mid_block -> up_blocks (skips
+//     concatenated)
 //           -> GroupNorm, SiLU, conv_out
 //
-//   (1)  ResBlock            h = conv1(silu(norm1 x)) + time_emb_proj(silu(e)),   y = shortcut(x) + conv2(silu(norm2 h))
+//   (1)  ResBlock            h = conv1(silu(norm1 x)) + time_emb_proj(silu(e)),   y = shortcut(x) +
+//     conv2(silu(norm2 h))
 //   (2)  SpatialTransformer  y = x + proj_out(block(proj_in(norm x))), a token for each pixel
-//        block               z <- z + attn1(norm1 z);  z <- z + attn2(norm2 z, text);  z <- z + ff(norm3 z), ff with GEGLU
-//   (3)  e = time_embedding(sinusoids of 1000 t) + class_embedding(pooled text)     [the second term if configured]
+//        block               z <- z + attn1(norm1 z);  z <- z + attn2(norm2 z, text);  z <- z + ff(norm3 z),
+//          ff with GEGLU
+//   (3)  e = time_embedding(sinusoids of 1000 t) + class_embedding(pooled text)     [the second term if
+//     configured]
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -18,14 +23,17 @@
 
 namespace gmail {
 
-// diffusers' config.json keys, plus "pixel_unshuffle": the image is rearranged into r x r fewer pixels of r r more channels.
+// diffusers' config.json keys, plus "pixel_unshuffle": the image is rearranged into r x r fewer pixels of r
+// r more channels.
 struct UnetConfig {
   int64_t sample_size = 0, in_channels = 0, out_channels = 0, layers_per_block = 1, cross_attention_dim = 0;
-  std::vector<int64_t> block_out_channels, attention_head_dim;  // the latter is the number of heads, as SD2 has it
-  std::vector<bool> down_attention;                             // CrossAttnDownBlock2D (true) or DownBlock2D
+  std::vector<int64_t> block_out_channels,
+      attention_head_dim;            // the latter is the number of heads, as SD2 has it
+  std::vector<bool> down_attention;  // CrossAttnDownBlock2D (true) or DownBlock2D
   int norm_num_groups = 32;
   double norm_eps = 1e-5;
-  int64_t pooled_dim = 0;  // projection_class_embeddings_input_dim of class_embed_type "simple_projection"; 0: none
+  int64_t pooled_dim =
+      0;  // projection_class_embeddings_input_dim of class_embed_type "simple_projection"; 0: none
   int pixel_unshuffle = 1;
 
   [[nodiscard]] static UnetConfig from_json(const nlohmann::json& json, const std::string& file);
@@ -46,7 +54,8 @@ struct ResBlock {
   std::optional<Conv> conv_shortcut;  // 1 x 1, when the channels change
   ResBlock() = default;
   ResBlock(const std::string& name, int64_t in, int64_t out, int64_t time_dim, const UnetConfig& config);
-  [[nodiscard]] Var forward(Tape& tape, const Var& x, const Var& time);  // time (B, time_dim), SiLU already applied
+  [[nodiscard]] Var forward(Tape& tape, const Var& x,
+                            const Var& time);  // time (B, time_dim), SiLU already applied
   void collect(ParamList& params);
 };
 
@@ -73,7 +82,8 @@ struct SpatialTransformer {
 // One level of the way down, the middle, or the way up.
 struct UnetLevel {
   std::vector<ResBlock> resnets;
-  std::vector<SpatialTransformer> attentions;  // empty, or one after each ResBlock (the middle: after the first)
+  std::vector<SpatialTransformer>
+      attentions;  // empty, or one after each ResBlock (the middle: after the first)
   std::optional<Conv> downsample, upsample;
   void collect(ParamList& params);
 };
@@ -93,7 +103,8 @@ struct Unet {
   [[nodiscard]] TextKeys text_keys(Tape& tape, const Var& context, const Tensor& mask, const Var& pooled);
   // x (B, H, W, 3) or the latent channels, t (B) in [0, 1] -> the prediction, shaped as x
   [[nodiscard]] Var forward(Tape& tape, const Var& x, const Tensor& t, const TextKeys& text);
-  void init(uint64_t seed);  // PyTorch's default scales; the last layer of each residual branch starts at zero
+  void init(
+      uint64_t seed);  // PyTorch's default scales; the last layer of each residual branch starts at zero
   [[nodiscard]] ParamList params();
 
  private:

@@ -40,8 +40,8 @@ UnetConfig UnetConfig::from_json(const json& j, const std::string& file) {
   c.norm_eps = j.value("norm_eps", 1e-5);
   c.pooled_dim = j.value("projection_class_embeddings_input_dim", int64_t{0});
   c.pixel_unshuffle = j.value("pixel_unshuffle", 1);
-  for (const int64_t size : {c.sample_size, c.in_channels, c.out_channels, c.layers_per_block, c.cross_attention_dim,
-                             int64_t{c.norm_num_groups}, int64_t{c.pixel_unshuffle}})
+  for (const int64_t size : {c.sample_size, c.in_channels, c.out_channels, c.layers_per_block,
+                             c.cross_attention_dim, int64_t{c.norm_num_groups}, int64_t{c.pixel_unshuffle}})
     GMAIL_INPUT(size > 0, file, ": sizes must be positive, found ", size);
   return c;
 }

@@ -1,5 +1,5 @@
-// Convolution layer, channels last: x (B, H, W, in) -> (B, H', W', out). The weight has the checkpoints' layout
-// (out, in, k, k). Equations: ops/conv2d.h.
+// Convolution layer, channels last: x (B, H, W, in) -> (B, H', W', out). The weight has the checkpoints'
+// layout (out, in, k, k). Equations: ops/conv2d.h.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
-// Initial values. Element i of a parameter depends on (seed, its name, i) alone: the order in which a model is put
-// together does not matter, and adding a part changes no other part.
+// Initial values. Element i of a parameter depends on (seed, its name, i) alone: the order in which a model
+// is put together does not matter, and adding a part changes no other part.
 #pragma once
 
 #include <string_view>

@@ -12,8 +12,8 @@ Linear::Linear(const std::string& name, int64_t in, int64_t out, bool with_bias)
 Var Linear::forward(Tape& tape, const Var& x, const Var& residual) {
   Var y = linear(tape, x, weight.on(tape), bias ? bias->on(tape) : Var(), residual);
   if (!lora) return y;
-  const Var low = linear(tape, x, lora->a.on(tape), Var());                       // x A^T (..., r)
-  return linear(tape, low, lora->b.on(tape), Var(), y, lora->scale);              // eq. (1)
+  const Var low = linear(tape, x, lora->a.on(tape), Var());           // x A^T (..., r)
+  return linear(tape, low, lora->b.on(tape), Var(), y, lora->scale);  // eq. (1)
 }
 
 void Linear::collect(ParamList& params) {
@@ -22,15 +22,17 @@ void Linear::collect(ParamList& params) {
   if (lora) params.insert(params.end(), {&lora->a, &lora->b});
 }
 
-std::string Linear::path() const { return weight.name.substr(0, weight.name.size() - std::string(".weight").size()); }
+std::string Linear::path() const {
+  return weight.name.substr(0, weight.name.size() - std::string(".weight").size());
+}
 
 void Linear::add_lora(int64_t rank, double alpha, uint64_t seed) {
   GMAIL_INPUT(rank >= 1, "[lora] rank must be at least 1, got ", rank);
   weight.trainable = false;
   if (bias) bias->trainable = false;
   const int64_t out = weight.value.size(0), in = weight.value.size(1);
-  Lora update{make_param(path() + ".lora_A.weight", {rank, in}), make_param(path() + ".lora_B.weight", {out, rank}),
-              alpha / static_cast<double>(rank)};
+  Lora update{make_param(path() + ".lora_A.weight", {rank, in}),
+              make_param(path() + ".lora_B.weight", {out, rank}), alpha / static_cast<double>(rank)};
   init_uniform(update.a, 1 / std::sqrt(static_cast<double>(in)), seed);
   lora = std::move(update);
 }
@@ -44,7 +46,8 @@ void Linear::merge_lora() {
   for (int64_t o = 0; o < out; ++o)
     for (int64_t i = 0; i < in; ++i) {
       double delta = 0;
-      for (int64_t k = 0; k < rank; ++k) delta += static_cast<double>(b[o * rank + k]) * static_cast<double>(a[k * in + i]);
+      for (int64_t k = 0; k < rank; ++k)
+        delta += static_cast<double>(b[o * rank + k]) * static_cast<double>(a[k * in + i]);
       w[o * in + i] = static_cast<float>(static_cast<double>(w[o * in + i]) + lora->scale * delta);
     }
   weight.value = merged;

@@ -1,6 +1,8 @@
 // Linear layer y = x W^T + b, with an optional LoRA update (Hu et al. 2021, arXiv:2106.09685, eq. 3):
-//   (1)  y = x W^T + b + (alpha / r) (x A^T) B^T,    W frozen,   A (r, in) random,   B (out, r) = 0 at the start
-// so that at step 0 the layer is exactly its base. merge() puts (alpha / r) B A into a copy of W for inference.
+//   (1)  y = x W^T + b + (alpha / r) (x A^T) B^T,    W frozen,   A (r, in) random,   B (out, r) = 0 at the
+//     start
+// so that at step 0 the layer is exactly its base. merge() puts (alpha / r) B A into a copy of W for
+// inference.
 #pragma once
 
 #include <optional>
@@ -28,7 +30,8 @@ struct Linear {
   void collect(ParamList& params);  // weight, bias, then the LoRA matrices
 
   [[nodiscard]] std::string path() const;  // the name without ".weight"
-  // A from U(-1/sqrt(in), 1/sqrt(in)) (PEFT's kaiming_uniform with a = sqrt 5), B zero. Freezes weight and bias.
+  // A from U(-1/sqrt(in), 1/sqrt(in)) (PEFT's kaiming_uniform with a = sqrt 5), B zero. Freezes weight and
+  // bias.
   void add_lora(int64_t rank, double alpha, uint64_t seed);
   void merge_lora();  // weight += scale B A in float64, rounded once; the LoRA matrices go
 };

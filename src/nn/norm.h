@@ -12,7 +12,8 @@ struct Norm {
 
   Norm() = default;
   Norm(const std::string& name, int64_t channels, double epsilon = 1e-5)
-      : weight(make_param(name + ".weight", {channels}, false)), bias(make_param(name + ".bias", {channels}, false)),
+      : weight(make_param(name + ".weight", {channels}, false)),
+        bias(make_param(name + ".bias", {channels}, false)),
         eps(epsilon) {
     weight.value.fill(1);
   }

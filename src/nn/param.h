@@ -1,5 +1,5 @@
-// A parameter: its name in the checkpoint, its value, its gradient. Modules own their Params; a ParamList is the flat view
-// that training and saving need.
+// A parameter: its name in the checkpoint, its value, its gradient. Modules own their Params; a ParamList is
+// the flat view that training and saving need.
 #pragma once
 
 #include <string>
@@ -13,8 +13,8 @@ struct Param {
   std::string name;
   Tensor value;
   GradSlot slot;
-  bool trainable = true;  // false: frozen; never on the tape, its storage is constant
-  bool decay = true;      // weight decay applies (false for biases, norms, scalars)
+  bool trainable = true;    // false: frozen; never on the tape, its storage is constant
+  bool decay = true;        // weight decay applies (false for biases, norms, scalars)
   bool transposed = false;  // a matrix that its checkpoint stores transposed (GPT-2's Conv1D)
 
   // the parameter as an op's argument

@@ -5,8 +5,11 @@
 namespace gmail {
 
 Attention::Attention(const std::string& name, int64_t width, int head_count)
-    : q_proj(name + ".q_proj", width, width), k_proj(name + ".k_proj", width, width),
-      v_proj(name + ".v_proj", width, width), out_proj(name + ".out_proj", width, width), heads(head_count) {
+    : q_proj(name + ".q_proj", width, width),
+      k_proj(name + ".k_proj", width, width),
+      v_proj(name + ".v_proj", width, width),
+      out_proj(name + ".out_proj", width, width),
+      heads(head_count) {
   GMAIL_INPUT(heads >= 1 && width % heads == 0, "[attention] ", heads, " heads do not divide width ", width);
 }
 
@@ -32,8 +35,10 @@ void Mlp::each_linear(const std::function<void(Linear&)>& f) {
 }
 
 Block::Block(const std::string& name, int64_t width, int heads, int64_t hidden, Activation act, double eps)
-    : layer_norm1(name + ".layer_norm1", width, eps), layer_norm2(name + ".layer_norm2", width, eps),
-      self_attn(name + ".self_attn", width, heads), mlp(name + ".mlp", width, hidden, act) {}
+    : layer_norm1(name + ".layer_norm1", width, eps),
+      layer_norm2(name + ".layer_norm2", width, eps),
+      self_attn(name + ".self_attn", width, heads),
+      mlp(name + ".mlp", width, hidden, act) {}
 
 Var Block::forward(Tape& tape, const Var& x, const AttentionMask& mask) {
   const Var attended = self_attn.forward(tape, layer_norm1.forward(tape, x), mask, x);

@@ -1,4 +1,5 @@
-// The pre-LN transformer block of CLIP and its parts (Vaswani et al. 2017; Radford et al. 2021, arXiv:2103.00020):
+// The pre-LN transformer block of CLIP and its parts (Vaswani et al. 2017; Radford et al. 2021,
+// arXiv:2103.00020):
 //   (1)  x <- x + out_proj(attention(q_proj n, k_proj n, v_proj n)),   n = layer_norm1(x)
 //   (2)  x <- x + fc2(act(fc1(layer_norm2(x))))
 // Names are those of Hugging Face's CLIPModel.

@@ -16,7 +16,8 @@ namespace {
 // causal mask saves the keys to the right of the block.
 constexpr int64_t kRowBlock = 64;
 
-// exp(x) for x <= 88 without branches: 2^n exp(r), n = round(x / ln 2), |r| <= ln(2) / 2; -inf gives 0, NaN stays.
+// exp(x) for x <= 88 without branches: 2^n exp(r), n = round(x / ln 2), |r| <= ln(2) / 2; -inf gives 0, NaN
+// stays.
 float vexp(float x) {
   const float c = x < -87.0F ? -87.0F : x;
   const float shifted = c * 1.44269504F + 12582912.0F;  // 1.5 * 2^23: the integer lands in the low bits

@@ -1,5 +1,5 @@
-// A gradient that a backward function fills: absent (nobody asked for it), overwritten, or added to. The caller decides,
-// the kernel obeys; there is no hidden memset.
+// A gradient that a backward function fills: absent (nobody asked for it), overwritten, or added to. The
+// caller decides, the kernel obeys; there is no hidden memset.
 #pragma once
 
 #include "core/tensor.h"

@@ -17,7 +17,8 @@ Sizes check(const Tensor& x, const Tensor& w, const Tensor& b) {
   GMAIL_CHECK(x.rank() >= 1 && x.size(-1) > 0, "[layer_norm] x must have a last dimension, got ", x.shape());
   const int64_t C = x.size(-1);
   for (const Tensor* p : {&w, &b})
-    GMAIL_CHECK(!*p || p->shape() == Shape{C}, "[layer_norm] weight and bias must be (", C, "), got ", p->shape());
+    GMAIL_CHECK(!*p || p->shape() == Shape{C}, "[layer_norm] weight and bias must be (", C, "), got ",
+                p->shape());
   return {x.numel() / C, C};
 }
 
@@ -68,7 +69,8 @@ void backward_x(GradWriter<T> dx, const T* dy, const T* x, const T* w, const T* 
 }
 
 template <class T>
-void backward_wb(GradWriter<T> dw, GradWriter<T> db, const T* dy, const T* x, const T* mu, const T* r, Sizes s) {
+void backward_wb(GradWriter<T> dw, GradWriter<T> db, const T* dy, const T* x, const T* mu, const T* r,
+                 Sizes s) {
   const Scratch<T> sums(2 * s.C);
   sum_rows(sums.data(), s.N, 2 * s.C, [&](int64_t n, T* partial) {  // eq. (3)
     const T *xn = x + n * s.C, *dyn = dy + n * s.C;

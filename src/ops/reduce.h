@@ -1,5 +1,5 @@
-// Sums over many rows with a fixed order: partial sums of fixed blocks of rows, then the blocks one after the other. The
-// result has the same bits for every number of threads.
+// Sums over many rows with a fixed order: partial sums of fixed blocks of rows, then the blocks one after
+// the other. The result has the same bits for every number of threads.
 #pragma once
 
 #include <algorithm>

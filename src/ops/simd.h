@@ -1,5 +1,5 @@
-// Loops that the compiler turns into vector code. GMAIL_SIMD_SUM(s) in front of a loop lets it reorder the sum s;
-// the order is then fixed by the binary, not by the thread count.
+// Loops that the compiler turns into vector code. GMAIL_SIMD_SUM(s) in front of a loop lets it reorder the
+// sum s; the order is then fixed by the binary, not by the thread count.
 #pragma once
 
 #define GMAIL_PRAGMA(text) _Pragma(#text)
