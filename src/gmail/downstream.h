@@ -1,9 +1,9 @@
 // Stage B: downstream training on image embeddings that are fixed, f_g(x_g) in GMAIL's case. Each task sees
 // rows of (embedding, caption) and no images, so the arms of a comparison differ in the embeddings alone.
 //
-//   captioning  ClipCap on prefix = mapping(f_g(x_g)), cross entropy on y           (models/clipcap.h, eq. 2)
-//   retrieval   the text tower h learns by the symmetric contrastive loss between f_g(x_g) and h(y), f_g fixed
-//               (App. C: small D(f_r(x_r), h(y)) and D(f_g(x_g), h(y)))             (ops/contrastive.h, eq. 2)
+//   captioning ClipCap on prefix = mapping(f_g(x_g)), cross entropy on y           (models/clipcap.h, eq. 2)
+//   retrieval  the text tower h learns by the symmetric contrastive loss between f_g(x_g) and h(y), f_g fixed
+//              (App. C: small D(f_r(x_r), h(y)) and D(f_g(x_g), h(y)))            (ops/contrastive.h, eq. 2)
 #pragma once
 
 #include "gmail/model_folder.h"

@@ -92,7 +92,8 @@ void write_atomically(const fs::path& path, const std::function<void(const ByteS
 }
 
 void write_atomically(const fs::path& path, std::string_view bytes, Flush flush) {
-  write_atomically(path, [&](const ByteSink& write) { write(std::as_bytes(std::span(bytes))); }, flush);
+  write_atomically(
+      path, [&](const ByteSink& write) { write(std::as_bytes(std::span(bytes))); }, flush);
 }
 
 std::string read_text(const fs::path& path) {

@@ -148,8 +148,8 @@ void block_sums(T* sums, const T* dy, const T* x, int64_t rows, const Channels<T
 }
 
 template <bool silu, class Writer, class T>
-void backward_x(Writer dx, const T* dy, const T* x, const double* means, const T* mu, const T* r,
-                const T* w, const T* b, const Sizes& s) {
+void backward_x(Writer dx, const T* dy, const T* x, const double* means, const T* mu, const T* r, const T* w,
+                const T* b, const Sizes& s) {
   parallel_for(s.B * s.blocks, 4, [&](int64_t first, int64_t last) {
     const Scratch<T> scratch(2 * s.C);
     T *const mean_h = scratch.data(), *const mean_hn = mean_h + s.C;
