@@ -230,6 +230,7 @@ def compare_cpu(args):
     step = TorchStep(state, metadata, args.compile)
     torch_turn(args, step)  # compilation and first allocations
     gmail_ms, torch_ms = [], []
+    load = os.getloadavg()[0]
     stolen, ticks = steal()
     for pair in range(args.pairs):
         turns = [lambda: gmail_ms.append(gmail_turn(args)), lambda: torch_ms.append(torch_turn(args, step))]
@@ -246,7 +247,7 @@ def compare_cpu(args):
         "gmail_ms": statistics.median(gmail_ms), "pytorch_ms": statistics.median(torch_ms),
         "ratio": statistics.median(ratios), "ratio_95": [low, high],
         "spread_gmail": spread(gmail_ms), "spread_pytorch": spread(torch_ms),
-        "loss_difference": difference, "steal_percent": 100 * stolen / ticks,
+        "loss_difference": difference, "steal_percent": 100 * stolen / ticks, "load_before": load,
         "cpu": cpu_model(), "torch": torch.__version__, "numpy": np.__version__,
         "gmail": subprocess.run([args.gmail, "--version"], capture_output=True, text=True).stdout.strip(),
     }

@@ -9,7 +9,6 @@
 
 using namespace gmail;
 using namespace gmail::test;
-using Catch::Matchers::Contains;
 using nlohmann::json;
 
 namespace {

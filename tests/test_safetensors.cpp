@@ -16,7 +16,6 @@
 
 using namespace gmail;
 using namespace gmail::test;
-using Catch::Matchers::Contains;
 
 namespace {
 

@@ -26,7 +26,6 @@
 
 using namespace gmail;
 using namespace gmail::test;
-using Catch::Matchers::Contains;
 using nlohmann::json;
 
 namespace {
