@@ -7,6 +7,7 @@
 
 #include "autograd/functions.h"
 #include "data/bpe_train.h"
+#include "train/grad_cache.h"
 
 namespace gmail {
 
@@ -39,6 +40,26 @@ Tokenizer make_tokenizer(const PretrainOptions& o, const Manifest& manifest) {
   return train_bpe(captions, o.vocab);
 }
 
+// Loss and gradients of one batch: at once, or in chunks with the whole's gradients (train/grad_cache.h).
+double pretrain_step(const Context& ctx, ClipModel& model, const Batch& batch, const PretrainOptions& o) {
+  const int64_t B = batch.images.size(0), chunk = o.chunk > 0 ? std::min(o.chunk, B) : B;
+  const TextInput text = model.tokens(batch.captions);
+  const Tensor group = o.mask_duplicates ? same_text_groups(batch.captions) : Tensor();
+  const auto encode = [&](Tape& tape, int64_t c, bool) -> std::vector<Var> {
+    const int64_t begin = c * chunk, end = std::min(B, begin + chunk);
+    return {model.clip.image.encode(tape, Var(batch.images.rows(begin, end))),
+            model.clip.text.encode(tape, text.rows(begin, end))};
+  };
+  const auto loss = [&](Tape& tape, const std::vector<Var>& z) {
+    return clip_loss(tape, z[0], z[1], model.clip.logit_scale.on(tape), group);
+  };
+  if (chunk < B) return grad_cached_step(ctx, (B + chunk - 1) / chunk, encode, loss);
+  Tape tape(ctx);
+  const Var value = loss(tape, encode(tape, 0, false));
+  tape.backward(value);
+  return value.value.item();
+}
+
 }  // namespace
 
 TrainReport pretrain(const Context& ctx, const PretrainOptions& o) {
@@ -49,6 +70,7 @@ TrainReport pretrain(const Context& ctx, const PretrainOptions& o) {
   if (config.vocab_size == 0) config.vocab_size = tokenizer.vocab_size();
   ClipModel model{Clip(config), std::move(tokenizer), o.norm};
   model.clip.init(o.train.seed);
+  model.clip.image.checkpointing = model.clip.text.checkpointing = o.checkpointing;
   const ImageStore store(manifest, {.size = config.image_size, .cache = o.cache, .progress = {}});
   Loader loader(manifest, store,
                 {.batch = o.batch, .seed = o.train.seed, .augment = o.augment, .normalisation = o.norm});
@@ -60,13 +82,8 @@ TrainReport pretrain(const Context& ctx, const PretrainOptions& o) {
       {"images", manifest.size()}};
   const auto step = [&](int64_t k) -> StepResult {
     const Batch batch = loader.at(k);
-    Tape tape(ctx);
-    const Var image = model.clip.image.encode(tape, Var(batch.images));
-    const Var text = model.clip.text.encode(tape, model.tokens(batch.captions));
-    const Tensor group = o.mask_duplicates ? same_text_groups(batch.captions) : Tensor();
-    const Var loss = clip_loss(tape, image, text, model.clip.logit_scale.on(tape), group);
-    tape.backward(loss);
-    return {loss.value.item(), {{"logit_scale", std::exp(model.clip.logit_scale.value.item())}}, o.batch};
+    const double loss = pretrain_step(ctx, model, batch, o);
+    return {loss, {{"logit_scale", std::exp(model.clip.logit_scale.value.item())}}, o.batch};
   };
   const TrainReport report = train(train_options, model.clip.params(), step,
                                    [&](int64_t) { clamp_logit_scale(model.clip.logit_scale); });
