@@ -13,6 +13,7 @@
 #include "gmail/align.h"
 #include "gmail/arms.h"
 #include "gmail/generator.h"
+#include "gmail/pretrain.h"
 #include "gradcheck.h"
 #include "temporary.h"
 #include "tiny.h"
@@ -200,4 +201,27 @@ TEST_CASE("gmail: a drawn image depends on its caption and seed, not on the batc
   const Tensor other =
       sample_images(Context(), g, model, std::vector<std::string>{captions[1]}, std::vector<uint64_t>{9}, o);
   CHECK(close(other, one, 1e-2) != "");
+}
+
+TEST_CASE("gmail: pretraining in chunks or with recomputed blocks follows the plain run") {
+  const TemporaryDir dir;
+  write_tabletop(dir / "world", {.count = 16, .size = 16, .seed = 2}, {{"train", 16}});
+  PretrainOptions o;
+  o.manifest = dir / "world" / "manifest.jsonl";
+  o.model = tiny_clip();
+  o.model.vocab_size = 0;
+  o.model.max_position_embeddings = 32;
+  o.vocab = 600;
+  o.batch = 12;
+  o.train.steps = 3;
+  o.train.quiet = true;
+  const auto weights = [&](const std::string& name, int64_t chunk, bool checkpointing) {
+    o.chunk = chunk;
+    o.checkpointing = checkpointing;
+    o.train.out = dir / name;
+    return pretrain(Context(), o).loss;
+  };
+  const double plain = weights("plain", 0, false);
+  CHECK(weights("chunks", 5, false) == Approx(plain).epsilon(1e-4));
+  CHECK(weights("recomputed", 0, true) == Approx(plain).epsilon(1e-6));
 }
