@@ -104,6 +104,17 @@ std::vector<double> log_softmax(const float* logits, int64_t V) {
   return out;
 }
 
+// Keeps the `beams` best finished texts. Greedy search ends with its first; a beam search once it has as many
+// as beams and the best open one does not score above the worst of them.
+bool finished(Search& search, const std::vector<Beam>& open, int beams) {
+  std::vector<Beam>& done = search.done;
+  std::stable_sort(done.begin(), done.end(),
+                   [](const Beam& x, const Beam& y) { return normalised(x.text) > normalised(y.text); });
+  if (std::ssize(done) < beams) return false;
+  done.resize(static_cast<size_t>(beams));
+  return beams == 1 || open.empty() || normalised(open.front().text) <= normalised(done.back().text);
+}
+
 // One step of one image's search: the best continuations of its live beams; ties go to the lower beam, then
 // token.
 void advance(Search& search, const Tensor& logits, const DecodeOptions& options, int32_t end_id) {
@@ -140,8 +151,7 @@ void advance(Search& search, const Tensor& logits, const DecodeOptions& options,
     beam.text.tokens.push_back(all[i].token);
     next.push_back(std::move(beam));
   }
-  // greedy stops at its first end token; a beam search once it has as many finished texts as beams
-  search.live = static_cast<int>(search.done.size()) >= options.beams ? std::vector<Beam>{} : std::move(next);
+  search.live = finished(search, next, options.beams) ? std::vector<Beam>{} : std::move(next);
 }
 
 }  // namespace
@@ -178,10 +188,7 @@ std::vector<Decoded> ClipCap::decode(const Context& ctx, const Tensor& embedding
     hidden = gpt.hidden(tape, gpt.embed(tape, Tensor::from(tokens, {n, 1})), &cache);
   }
   std::vector<Decoded> out;
-  for (const Search& search : searches)
-    out.push_back(std::max_element(search.done.begin(), search.done.end(), [](const Beam& x, const Beam& y) {
-                    return normalised(x.text) < normalised(y.text);
-                  })->text);
+  for (const Search& search : searches) out.push_back(search.done.front().text);  // the best, see finished()
   return out;
 }
 
