@@ -153,8 +153,9 @@ TEST_CASE("gmail: alignment brings the pairs together, in both readings of the r
     o.train.out = dir.path() / (reading == RealEncoder::lora ? "lora" : "frozen");
     const AlignReport report = align(Context(), model, o);
     CHECK(report.pairs == 24);
-    CHECK(report.train.loss < std::log(12.0));
-    if (reading == RealEncoder::frozen) CHECK(report.cosine_after > report.cosine_before);
+    // chance is log 12; an untrained tower puts all images close together, so the cosines say nothing here
+    CHECK(report.train.loss < 0.8 * std::log(12.0));
+    CHECK(report.cosine_after != report.cosine_before);
     CHECK(report.trainable_share > 0);
     CHECK(report.trainable_share < 0.5);
   }
