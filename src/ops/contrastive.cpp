@@ -4,7 +4,9 @@
 #include <limits>
 #include <vector>
 
+#include "ops/gemm.h"
 #include "ops/grain.h"
+#include "ops/reduce.h"
 #include "ops/simd.h"
 #include "ops/simd_math.h"
 
@@ -28,19 +30,15 @@ double scalar(const char* op, const char* name, const Tensor& t) {
   return t.item();
 }
 
-// z_ij = scale a_i . b_j + bias
+// z_ij = scale a_i . b_j + bias_j; bias may be null
 template <class T>
-void logits(T* z, const T* a, const T* b, Sizes s, T scale, T bias) {
-  parallel_for(s.N, rows_per_chunk(s.N * s.E), [=](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      for (int64_t j = 0; j < s.N; ++j) {
-        const T *ai = a + i * s.E, *bj = b + j * s.E;
-        T dot = 0;
-        GMAIL_SIMD_SUM(dot)
-        for (int64_t e = 0; e < s.E; ++e) dot += ai[e] * bj[e];
-        z[i * s.N + j] = scale * dot + bias;
-      }
-  });
+void logits(T* z, const T* a, const T* b, Sizes s, double log_scale, const T* bias = nullptr) {
+  Gemm<T> g;
+  g.m = g.n = g.ldc = s.N, g.k = g.lda = g.ldb = s.E;
+  g.a = a, g.b = b, g.trans_b = true, g.c = z;
+  g.alpha = static_cast<T>(std::exp(log_scale));
+  g.bias = bias;
+  gemm(g);
 }
 
 // Logits that stand in no softmax become -inf, so that exp gives 0 for them. `group` may be null.
@@ -119,7 +117,7 @@ void softmax_gradient(T* z, const T* l_row, const T* l_column, int64_t N) {
 
 template <class T>
 T info_nce(T* z, const T* a, const T* b, Sizes s, double log_scale, const int32_t* group, bool symmetric) {
-  logits<T>(z, a, b, s, static_cast<T>(std::exp(log_scale)), T(0));
+  logits<T>(z, a, b, s, log_scale);
   mask_groups<T>(z, group, s.N);
   const Scratch<T> scratch(2 * s.N);
   T *const row = scratch.data(), *const column = symmetric ? row + s.N : nullptr;
@@ -137,7 +135,9 @@ T info_nce(T* z, const T* a, const T* b, Sizes s, double log_scale, const int32_
 // eq. (4); z becomes dz. log sigmoid(u) = min(u, 0) - log(1 + exp(-|u|))
 template <class T>
 T sigmoid_loss(T* z, const T* a, const T* b, Sizes s, double log_scale, double bias) {
-  logits<T>(z, a, b, s, static_cast<T>(std::exp(log_scale)), static_cast<T>(bias));
+  const Scratch<T> shift(s.N);
+  std::fill_n(shift.data(), s.N, static_cast<T>(bias));
+  logits<T>(z, a, b, s, log_scale, shift.data());
   const T share = T(1) / static_cast<T>(s.N);
   std::vector<double> rows(static_cast<size_t>(s.N));
   parallel_for(s.N, rows_per_chunk(s.N), [&](int64_t begin, int64_t end) {
@@ -160,54 +160,38 @@ T sigmoid_loss(T* z, const T* a, const T* b, Sizes s, double log_scale, double b
   return static_cast<T>(loss / static_cast<double>(s.N));
 }
 
-// da (+)= scale dz b, and the sum over i of a_i . da_i, which is what the gradient of log_scale needs: eq.
-// (3) with z_ij = scale a_i . b_j gives sum_ij dz_ij z_ij = sum_i a_i . (scale sum_j dz_ij b_j).
+// da (+)= scale dz b, and the sum over i of a_i . da_i, which is what the gradient of log_scale needs: eq. (3)
+// with z_ij = scale a_i . b_j gives sum_ij dz_ij z_ij = sum_i a_i . (scale sum_j dz_ij b_j).
 template <class T>
 double backward_a(GradWriter<T> da, const T* dz, const T* a, const T* b, Sizes s, T scale) {
-  std::vector<double> dots(static_cast<size_t>(s.N));
-  parallel_for(s.N, rows_per_chunk(s.N * s.E), [&](int64_t begin, int64_t end) {
-    const Scratch<T> row(s.E);
-    T* const p = row.data();
-    for (int64_t i = begin; i < end; ++i) {
-      std::fill_n(p, s.E, T(0));
-      for (int64_t j = 0; j < s.N; ++j) {
-        const T w = dz[i * s.N + j];
-        const T* bj = b + j * s.E;
-        GMAIL_SIMD
-        for (int64_t e = 0; e < s.E; ++e) p[e] += w * bj[e];
-      }
-      T dot = 0;
-      GMAIL_SIMD_SUM(dot)
-      for (int64_t e = 0; e < s.E; ++e) dot += a[i * s.E + e] * p[e];
-      dots[static_cast<size_t>(i)] = static_cast<double>(scale * dot);
-      if (!da) continue;
-      GMAIL_SIMD
-      for (int64_t e = 0; e < s.E; ++e) da.put(i * s.E + e, scale * p[e]);
-    }
-  });
+  const bool direct = da && !da.add;
+  const Scratch<T> scratch(direct ? 0 : s.N * s.E);
+  T* const p = direct ? da.p : scratch.data();
+  Gemm<T> g;
+  g.m = g.k = g.lda = s.N, g.n = g.ldb = g.ldc = s.E;
+  g.a = dz, g.b = b, g.c = p, g.alpha = scale;
+  gemm(g);
   double sum = 0;
-  for (const double dot : dots) sum += dot;
+  sum_rows(&sum, s.N, 1, [=](int64_t i, double* partial) {
+    T dot = 0;
+    GMAIL_SIMD_SUM(dot)
+    for (int64_t e = i * s.E; e < (i + 1) * s.E; ++e) dot += a[e] * p[e];
+    *partial += static_cast<double>(dot);
+    if (!da || direct) return;
+    GMAIL_SIMD
+    for (int64_t e = i * s.E; e < (i + 1) * s.E; ++e) da.put(e, p[e]);
+  });
   return sum;
 }
 
 // db (+)= scale dz^T a
 template <class T>
 void backward_b(GradWriter<T> db, const T* dz, const T* a, Sizes s, T scale) {
-  parallel_for(s.N, rows_per_chunk(s.N * s.E), [=](int64_t begin, int64_t end) {
-    const Scratch<T> row(s.E);
-    T* const p = row.data();
-    for (int64_t j = begin; j < end; ++j) {
-      std::fill_n(p, s.E, T(0));
-      for (int64_t i = 0; i < s.N; ++i) {
-        const T w = dz[i * s.N + j];
-        const T* ai = a + i * s.E;
-        GMAIL_SIMD
-        for (int64_t e = 0; e < s.E; ++e) p[e] += w * ai[e];
-      }
-      GMAIL_SIMD
-      for (int64_t e = 0; e < s.E; ++e) db.put(j * s.E + e, scale * p[e]);
-    }
-  });
+  Gemm<T> g;
+  g.m = g.k = g.lda = s.N, g.n = g.ldb = g.ldc = s.E;
+  g.a = dz, g.trans_a = true, g.b = a, g.c = db.p, g.alpha = scale;
+  g.beta = db.add ? T(1) : T(0);
+  gemm(g);
 }
 
 template <class T>
