@@ -27,13 +27,12 @@ void setup(Command& c, Options& o) {
   c.option("real", o.real, "manifest of the real records");
   c.option("split", o.split, "only generated records of this split");
   c.option("adapter", o.adapter, "PEFT folder whose LoRA matrices are the start");
-  c.option("projection", o.projection, "copy | new: how \"Proj for Gen\" starts")
-      ->check(CLI::IsMember({"copy", "new"}));
+  c.option("projection", o.projection, "copy | new: how \"Proj for Gen\" starts")->one_of({"copy", "new"});
   c.option("order", o.order, "shuffled | sequential (manifest order, wrapping around)")
-      ->check(CLI::IsMember({"shuffled", "sequential"}));
-  c.option("augment", o.augment, "none | crop")->check(CLI::IsMember({"none", "crop"}));
+      ->one_of({"shuffled", "sequential"});
+  c.option("augment", o.augment, "none | crop")->one_of({"none", "crop"});
   c.option("real-encoder", o.real_encoder, "frozen (Algorithm 1) | lora (end of sec. 3.2)")
-      ->check(CLI::IsMember({"frozen", "lora"}));
+      ->one_of({"frozen", "lora"});
   c.option("lora-rank", o.rank, "rank of the updates");
   c.option("lora-alpha", o.alpha, "the update is scaled by alpha / rank");
   c.option("lora-targets", o.targets, "names of the linear layers that get LoRA");

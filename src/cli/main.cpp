@@ -3,30 +3,49 @@
 #include <iostream>
 
 #include "cli/commands.h"
-#include "core/build_info.h"
+
+namespace {
+
+// What went wrong, on one line.
+int fail(const std::string& message, int code) {
+  std::string line;
+  for (const char c : message) {
+    if (c != '\n')
+      line += c;
+    else if (!line.ends_with(' '))
+      line += ' ';
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  std::cerr << "gmail: " << line << std::endl;
+  return code;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  using namespace gmail;
   using namespace gmail::cli;
   arguments().assign(argv, argv + argc);
-  Program program;
-  program.app.require_subcommand(0, 1);
-  program.app.set_version_flag("--version", version_text);
-  add_pretrain(program);
-  add_generator(program);
-  add_align(program);
-  add_demo(program);
   try {
-    program.app.parse(argc, argv);
-    if (program.app.get_subcommands().empty()) std::cout << program.app.help();
+    Program program;
+    add_tabletop(program);
+    add_import(program);
+    add_tokenizer(program);
+    add_pretrain(program);
+    add_generator(program);
+    add_align(program);
+    add_caption(program);
+    add_finetune_text(program);
+    add_embed(program);
+    add_retrieve(program);
+    add_classify(program);
+    add_eval(program);
+    add_demo(program);
+    add_info(program);
+    program.parse(argc, argv);
     return 0;
-  } catch (const CLI::ParseError& e) {
-    return program.app.exit(e) == 0 ? 0 : 2;
-  } catch (const Error& e) {
-    std::cerr << "gmail: " << e.what() << '\n';
-    return e.exit_code();
+  } catch (const gmail::Error& e) {
+    return fail(e.what(), e.exit_code());
   } catch (const std::exception& e) {
-    std::cerr << "gmail: " << e.what() << '\n';
-    return 1;
+    return fail(e.what(), 1);
   }
 }

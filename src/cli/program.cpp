@@ -1,8 +1,12 @@
 #include "cli/program.h"
 
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
 #include "core/build_info.h"
 #include "core/parallel_for.h"
-#include "io/files.h"
+#include "io/json.h"
 
 namespace gmail::cli {
 
@@ -17,18 +21,72 @@ std::string version_text() {
                 "\nCUDA: ", b.cuda, "\nCBLAS: ", b.cblas);
 }
 
+const Declared* Declared::required() const {
+  option_->required();
+  return this;
+}
+
+const Declared* Declared::one_of(std::vector<std::string> words) const {
+  option_->check(CLI::IsMember(std::move(words)));
+  return this;
+}
+
+template <class T>
+Declared Command::option(const std::string& name, T& variable, const std::string& help) {
+  dumps_.emplace_back(name, [&variable] { return nlohmann::json(variable); });
+  return Declared(app_->add_option("--" + name, variable, help)->capture_default_str());
+}
+template Declared Command::option(const std::string&, std::string&, const std::string&);
+template Declared Command::option(const std::string&, int&, const std::string&);
+template Declared Command::option(const std::string&, int64_t&, const std::string&);
+template Declared Command::option(const std::string&, uint64_t&, const std::string&);
+template Declared Command::option(const std::string&, double&, const std::string&);
+template Declared Command::option(const std::string&, std::vector<std::string>&, const std::string&);
+
+Declared Command::flag(const std::string& name, bool& variable, const std::string& help) {
+  dumps_.emplace_back(name, [&variable] { return nlohmann::json(variable); });
+  return Declared(app_->add_flag("--" + name, variable, help));
+}
+
+Declared Command::argument(const std::string& name, std::string& variable, const std::string& help) {
+  return Declared(app_->add_option(name, variable, help));
+}
+
+Declared Command::files(const std::string& name, std::vector<std::string>& variable,
+                        const std::string& help) {
+  return Declared(app_->add_option(name, variable, help));
+}
+
 Command::Command(CLI::App& parent, const std::string& name, const std::string& help,
                  std::function<void(Command&)> run)
     : app_(parent.add_subcommand(name, help)), run_(std::move(run)) {
   option("config", common_.config, "JSON file of options (keys as the flags, without the dashes)");
-  option("device", common_.device, "auto | cpu | cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  option("device", common_.device, "auto | cpu | cuda")->one_of({"auto", "cpu", "cuda"});
   option("threads", common_.threads, "CPU threads, 0 = one per core");
   option("seed", common_.seed, "seed of all random numbers");
   app_->final_callback([this] { start(); });
 }
 
+void Command::declared() {
+  for (CLI::Option* option : app_->get_options()) {
+    if (!option->get_required()) continue;
+    option->required(false)->option_text(option->get_type_name() + " REQUIRED");
+    required_.push_back(option);
+  }
+}
+
+std::string Command::name() const {
+  std::string name = app_->get_name();
+  for (const CLI::App* up = app_->get_parent(); up != nullptr && up->get_parent() != nullptr;
+       up = up->get_parent())
+    name = up->get_name() + " " + name;
+  return name;
+}
+
 void Command::start() {
   if (!common_.config.empty()) read_config();
+  for (const CLI::Option* option : required_)
+    GMAIL_INPUT(option->count() > 0, option->get_name(), " is required (gmail ", name(), " --help)");
   GMAIL_INPUT(common_.threads >= 0, "--threads: expected 0 or more, found ", common_.threads);
   GMAIL_INPUT(common_.device != "cuda",
               "--device cuda: this build has no CUDA backend (see gmail --version)");
@@ -48,20 +106,19 @@ std::string as_argument(const nlohmann::json& value, const std::string& file, co
 
 void Command::read_config() {
   const std::string& file = common_.config;
-  nlohmann::json config;
-  try {
-    config = nlohmann::json::parse(read_text(file));
-  } catch (const nlohmann::json::parse_error& e) {
-    throw InputError(concat(file, ": not JSON: ", e.what()));
-  }
+  const nlohmann::json config = read_json(file);
   GMAIL_INPUT(config.is_object(), file, ": expected an object, found ", config.type_name());
   for (const auto& [key, value] : config.items()) {
-    CLI::Option* const found = key == "config" ? nullptr : app_->get_option_no_throw("--" + key);
-    GMAIL_INPUT(found != nullptr, file, ": unknown field \"", key, "\" (gmail ", app_->get_name(),
+    CLI::Option* const found =
+        key == "config" || key == "help" ? nullptr : app_->get_option_no_throw("--" + key);
+    GMAIL_INPUT(found != nullptr, file, ": unknown field \"", key, "\" (gmail ", name(),
                 " --help lists them)");
     if (found->count() > 0) continue;  // the command line wins
-    found->add_result(as_argument(value, file, key));
     try {
+      if (value.is_array())
+        for (const auto& item : value) found->add_result(as_argument(item, file, key));
+      else
+        found->add_result(as_argument(value, file, key));
       found->run_callback();
     } catch (const CLI::ParseError& e) {
       throw InputError(concat(file, ": field \"", key, "\": ", e.what()));
@@ -84,6 +141,45 @@ std::string Command::command_line() const {
     line += (line.empty() ? "" : " ") + (plain ? argument : "'" + argument + "'");
   }
   return line;
+}
+
+Program::Program()
+    : owner(std::make_shared<CLI::App>(
+          "GMAIL: align generated images with real ones, then learn from them (arXiv:2602.15368)", "gmail")),
+      app(*owner) {
+  app.require_subcommand(0, 1);
+  app.set_help_flag("--help", "Print this help message and exit");
+  app.set_version_flag("--version", version_text);
+}
+
+CLI::App& Program::group(const std::string& name, const std::string& help) {
+  CLI::App& group = *app.add_subcommand(name, help);
+  group.require_subcommand(1);
+  return group;
+}
+
+namespace {
+// The command that was being read: " caption train".
+std::string command_of(const CLI::App& app) {
+  std::string name;
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    name += " " + at->get_name();
+  }
+  return name;
+}
+}  // namespace
+
+void Program::parse(int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    if (app.get_subcommands().empty()) std::cout << app.help();
+  } catch (const CLI::ParseError& e) {
+    GMAIL_INPUT(e.get_exit_code() == 0, e.what(), " (gmail", command_of(app), " --help)");
+    app.exit(e);  // --help, --version
+  }
+  std::cout.flush();
+  GMAIL_CHECK(std::cout, "cannot write to the standard output");
 }
 
 }  // namespace gmail::cli

@@ -1,15 +1,21 @@
 // The `gmail` program: one file per command, and here what they share. A command declares its options as
 // fields of a struct; every option is a --long-flag and a key of --config FILE (JSON). The command line wins
-// over the file; a key that the command does not know is an error.
+// over the file; a key that the command does not know is an error. A required option may come from either.
+// CLI11 reads the command line; it is known to program.cpp alone, for its templates take seconds to compile.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "core/context.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace gmail::cli {
 
@@ -21,6 +27,18 @@ struct Common {
   uint64_t seed = 0;
 };
 
+// An option just declared: command.option(..)->required()->one_of({"a", "b"}).
+class Declared {
+ public:
+  explicit Declared(CLI::Option* option) : option_(option) {}
+  const Declared* operator->() const { return this; }
+  const Declared* required() const;
+  const Declared* one_of(std::vector<std::string> words) const;
+
+ private:
+  CLI::Option* option_;
+};
+
 class Command {
  public:
   // run: called after parsing, with the device chosen and the threads set
@@ -29,19 +47,17 @@ class Command {
   Command(const Command&) = delete;
   Command& operator=(const Command&) = delete;
 
+  // T: std::string, int, int64_t, uint64_t, double, std::vector<std::string>
   template <class T>
-  CLI::Option* option(const std::string& name, T& variable, const std::string& help) {
-    dumps_.emplace_back(name, [&variable] { return nlohmann::json(variable); });
-    return app_->add_option("--" + name, variable, help)->capture_default_str();
-  }
-  CLI::Option* flag(const std::string& name, bool& variable, const std::string& help) {
-    dumps_.emplace_back(name, [&variable] { return nlohmann::json(variable); });
-    return app_->add_flag("--" + name, variable, help);
-  }
-  CLI::Option* files(const std::string& name, std::vector<std::string>& variable, const std::string& help) {
-    return app_->add_option(name, variable, help);
-  }
-  [[nodiscard]] CLI::App& app() { return *app_; }
+  Declared option(const std::string& name, T& variable, const std::string& help);
+  Declared flag(const std::string& name, bool& variable, const std::string& help);
+  // arguments without a flag
+  Declared argument(const std::string& name, std::string& variable, const std::string& help);
+  Declared files(const std::string& name, std::vector<std::string>& variable, const std::string& help);
+  // Called once, after all options are declared: what is required is asked for after --config was read.
+  void declared();
+
+  [[nodiscard]] std::string name() const;  // "caption train"
   [[nodiscard]] const Common& common() const { return common_; }
   [[nodiscard]] const Context& ctx() const { return ctx_; }
   // every option with the value it has now: printed and stored beside the output
@@ -56,15 +72,19 @@ class Command {
   Common common_;
   Context ctx_;
   std::vector<std::pair<std::string, std::function<nlohmann::json()>>> dumps_;
+  std::vector<const CLI::Option*> required_;
   std::function<void(Command&)> run_;
 };
 
 // Holds the commands (and their options) while the program runs.
 struct Program {
-  CLI::App app{"GMAIL: align generated images with real ones, then learn from them (arXiv:2602.15368)",
-               "gmail"};
+  std::shared_ptr<CLI::App> owner;
+  CLI::App& app;
   std::vector<std::shared_ptr<void>> keep;
 
+  Program();
+  // A command that only holds others: `gmail eval retrieval`.
+  [[nodiscard]] CLI::App& group(const std::string& name, const std::string& help);
   // A command whose options live in an Options struct: setup(command, options) declares, run(command,
   // options) works.
   template <class Options, class Setup, class Run>
@@ -73,9 +93,13 @@ struct Program {
     auto command =
         std::make_shared<Command>(parent, name, help, [options, run](Command& c) { run(c, *options); });
     setup(*command, *options);
+    command->declared();
     keep.push_back(options);
     keep.push_back(command);
   }
+  // Reads the command line and runs the command that it names. Returns when all is fine; bad usage is an
+  // InputError.
+  void parse(int argc, char** argv);
 };
 
 // `gmail --version`: the build, its compiler, what it runs matrix products with, CUDA and CBLAS found or not.

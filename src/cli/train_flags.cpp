@@ -1,5 +1,7 @@
 #include "cli/train_flags.h"
 
+#include <nlohmann/json.hpp>
+
 #include "core/build_info.h"
 #include "io/json.h"
 
@@ -48,7 +50,7 @@ TrainOptions train_options(const Command& c, const TrainFlags& f) {
 
 void add_store_flag(Command& c, std::string& store) {
   c.option("store", store, "float32 | float16 | bfloat16: how the weights are saved")
-      ->check(CLI::IsMember({"float32", "float16", "bfloat16"}));
+      ->one_of({"float32", "float16", "bfloat16"});
 }
 
 StoreAs store_as(const std::string& name) {

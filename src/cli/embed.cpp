@@ -1,0 +1,90 @@
+// gmail embed: embeddings of images and texts, after the projection and before normalisation.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/embeddings_file.h"
+#include "cli/encoders.h"
+#include "cli/index.h"
+#include "io/json.h"
+
+namespace gmail::cli {
+namespace {
+
+struct Options {
+  std::string model, adapter, texts, manifest, split, out, index;
+  std::vector<std::string> images;
+  bool real = false;
+};
+
+void setup(Command& c, Options& o) {
+  c.option("model", o.model, "CLIP folder")->required();
+  c.option("adapter", o.adapter, "folder of the aligned adapter: images go through its f_g, unless --real");
+  c.flag("real", o.real, "with --adapter: the images are real ones, and go through its reading of f_r");
+  c.option("images", o.images, "images, JPEG or PNG: image_embeds (N, E) in this order");
+  c.option("texts", o.texts, "file of lines {\"text\": \"..\"}: text_embeds (M, E) in this order");
+  c.option("manifest", o.manifest, "instead: images and captions of a manifest, and text_image (M)");
+  c.option("split", o.split, "only records of this split");
+  c.option("out", o.out, "safetensors file to write");
+  c.option("index", o.index, "folder to write an index for gmail retrieve to; needs --manifest");
+}
+
+// {"text": ".."} on each line; the text may be empty
+std::vector<std::string> read_texts(const std::string& file) {
+  const std::string all = read_text(file);
+  std::vector<std::string> texts;
+  std::string_view rest = all;
+  for (int64_t number = 1; !rest.empty(); ++number) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    const Json json = parse_json(line, file, number);
+    Fields fields(json, concat(file, ":", number));
+    if (!fields.has("text") || !json["text"].is_string()) fields.wrong("text", "a string");
+    fields.finish();
+    texts.push_back(json["text"].get<std::string>());
+  }
+  GMAIL_INPUT(!texts.empty(), file, ": no line {\"text\": \"..\"}");
+  return texts;
+}
+
+void check(const Options& o) {
+  GMAIL_INPUT(!o.out.empty() || !o.index.empty(), "--out is required, or --index (gmail embed --help)");
+  const bool files = !o.images.empty() || !o.texts.empty();
+  GMAIL_INPUT(files != !o.manifest.empty(), "expected either --images, --texts or both, or --manifest");
+  GMAIL_INPUT(o.index.empty() || !o.manifest.empty(), "--index needs --manifest");
+  GMAIL_INPUT(!o.real || !o.adapter.empty(), "--real needs --adapter: without one all images go through f_r");
+}
+
+void run(Command& c, Options& o) {
+  check(o);
+  Embeddings e;
+  EmbeddedRecords records;
+  std::vector<std::string> texts;
+  if (!o.manifest.empty()) records.manifest = read_split(o.manifest, o.split);
+  if (!o.texts.empty()) texts = read_texts(o.texts);
+  Encoders encoders(o.model, o.adapter, !o.adapter.empty() && !o.real);
+  if (!o.images.empty()) e.images = embed_files(c.ctx(), encoders, o.images);
+  if (!o.manifest.empty()) {
+    records = embed_records(c.ctx(), encoders, records.manifest);
+    RecordTexts captions = texts_of(records.manifest);
+    e.images = records.images;
+    e.text_image = captions.image;
+    texts = std::move(captions.texts);
+  }
+  if (!texts.empty()) e.texts = embed_texts(c.ctx(), encoders.model(), texts);
+  if (!o.out.empty()) save_embeddings(o.out, e);
+  if (!o.index.empty())
+    save_index(o.index, records.manifest, e, encoders, {o.model, o.adapter, !o.adapter.empty() && !o.real});
+  std::cout << "embed: " << (e.images ? e.images.size(0) : 0) << " images, " << texts.size() << " texts, "
+            << (e.images ? e.images : e.texts).size(1) << " numbers each, "
+            << (o.out.empty() ? o.index : o.out) << '\n';
+}
+
+}  // namespace
+
+void add_embed(Program& program) {
+  program.add<Options>(program.app, "embed", "write embeddings of images and texts, or an index for retrieve",
+                       setup, run);
+}
+
+}  // namespace gmail::cli
