@@ -9,6 +9,7 @@
 namespace gmail::cpu {
 
 constexpr int kMaxTileRows = 12;  // of any instruction set
+constexpr int kTileAhead = 8;
 constexpr int kSmallSide =
     8;  // products with so few rows (or columns) take the kernels `dot` and `tile` unpacked
 
@@ -32,6 +33,9 @@ struct GemmTile {
   int64_t ldc = 0;
   const T* bias = nullptr;
   int64_t n = 0;
+  // What will be needed next, brought closer while this tile is computed; null: nothing.
+  const T* const* next_rows = nullptr;  // A: as `rows`, of the next strip
+  const T* next_b = nullptr;            // B: kTileAhead cache lines for every 16 k
 };
 
 template <class T>
@@ -48,7 +52,7 @@ struct GemmKernels {
   // [m - 1]: out[i * dot_n + j] = sum_k a[i * lda + k] b[j * ldb + k] for m rows of a and n <= dot_n rows of
   // b
   Dot dot[kSmallSide];
-  // dst[k * width + j] = src[j * ld + k] for j < n, 0 for n <= j < width
+  // dst[k * width + j] = src[j * ld + k] for j < n, 0 for n <= j < width; width is nr or nr / 2
   void (*pack_transposed)(T* dst, int64_t width, const T* src, int64_t ld, int64_t n, int64_t kc);
   // dst[k * width + j] = src[k * ld + j] for j < n, 0 for n <= j < width
   void (*pack)(T* dst, int64_t width, const T* src, int64_t ld, int64_t n, int64_t kc);
@@ -57,11 +61,10 @@ struct GemmKernels {
   double (*fma_peak)(int64_t rounds);
 };
 
+[[nodiscard]] const GemmKernels<float>& gemm_kernels_avx512();  // double is the reference: it makes do with AVX2
 template <class T>
-const GemmKernels<T>& gemm_kernels_avx512();
+[[nodiscard]] const GemmKernels<T>& gemm_kernels_avx2();
 template <class T>
-const GemmKernels<T>& gemm_kernels_avx2();
-template <class T>
-const GemmKernels<T>& gemm_kernels_portable();
+[[nodiscard]] const GemmKernels<T>& gemm_kernels_portable();
 
 }  // namespace gmail::cpu

@@ -1,6 +1,6 @@
 // The matrix product's kernels in 128-bit vectors, which every processor that we know of has in some form.
 #define GMAIL_VECTOR_BYTES 16
-#define GMAIL_TILE_ROWS 6
+#define GMAIL_TILE_ROWS 4
 #include "ops/gemm_kernels.inc"
 
 namespace gmail::cpu {

@@ -1,5 +1,7 @@
 #include "ops/gemm_select.h"
 
+#include <type_traits>
+
 #include "core/check.h"
 #include "ops/gemm.h"
 
@@ -25,8 +27,9 @@ Isa best_isa() {
 template <class T>
 const GemmKernels<T>& gemm_kernels(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::avx512) return gemm_kernels_avx512<T>();
-  if (isa == Isa::avx2) return gemm_kernels_avx2<T>();
+  if constexpr (std::is_same_v<T, float>)
+    if (isa == Isa::avx512) return gemm_kernels_avx512();
+  if (isa != Isa::portable) return gemm_kernels_avx2<T>();
 #endif
   GMAIL_CHECK(isa == Isa::portable, "[gemm] no kernels for this instruction set");
   return gemm_kernels_portable<T>();
