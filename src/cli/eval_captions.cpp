@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
+#include "core/check.h"
 #include "data/words.h"
 #include "eval/caption_metrics.h"
 #include "io/files.h"
