@@ -20,7 +20,9 @@ constexpr int64_t kLanes = 16;  // rows of scores are padded to a multiple of th
 
 struct Sizes {
   int64_t B, Tq, Tk, C, heads, D;
-  [[nodiscard]] int64_t grain() const { return std::max<int64_t>(1, 50'000 / std::max<int64_t>(1, Tq * Tk * D)); }
+  [[nodiscard]] int64_t grain() const {
+    return std::max<int64_t>(1, 50'000 / std::max<int64_t>(1, Tq * Tk * D));
+  }
   [[nodiscard]] int64_t block() const {
     const int64_t blocks = std::max<int64_t>(1, (Tq + kMaxBlock - 1) / kMaxBlock);
     return (Tq + blocks - 1) / blocks;
@@ -28,12 +30,14 @@ struct Sizes {
 };
 
 Sizes check(const Tensor& q, const Tensor& k, const Tensor& v, int heads, const AttentionMask& mask) {
-  GMAIL_CHECK(q.rank() == 3 && k.rank() == 3 && k.shape() == v.shape() && q.size(0) == k.size(0) && q.size(2) == k.size(2),
-              "[attention] expected q (B, Tq, C), k and v (B, Tk, C), got ", q.shape(), ", ", k.shape(), ", ", v.shape());
-  GMAIL_CHECK(heads > 0 && q.size(2) % heads == 0, "[attention] ", q.size(2), " channels do not split into ", heads,
-              " heads");
-  GMAIL_CHECK(!mask.keys || mask.keys.shape() == (Shape{k.size(0), k.size(1)}), "[attention] key mask must be (",
-              k.size(0), ",", k.size(1), "), got ", mask.keys.shape());
+  GMAIL_CHECK(q.rank() == 3 && k.rank() == 3 && k.shape() == v.shape() && q.size(0) == k.size(0) &&
+                  q.size(2) == k.size(2),
+              "[attention] expected q (B, Tq, C), k and v (B, Tk, C), got ", q.shape(), ", ", k.shape(), ", ",
+              v.shape());
+  GMAIL_CHECK(heads > 0 && q.size(2) % heads == 0, "[attention] ", q.size(2), " channels do not split into ",
+              heads, " heads");
+  GMAIL_CHECK(!mask.keys || mask.keys.shape() == (Shape{k.size(0), k.size(1)}),
+              "[attention] key mask must be (", k.size(0), ",", k.size(1), "), got ", mask.keys.shape());
   return {q.size(0), q.size(1), k.size(1), q.size(2), heads, q.size(2) / heads};
 }
 
@@ -45,8 +49,11 @@ struct Block {
   const int32_t* key_mask;
 
   Block(const Sizes& s, bool causal, const int32_t* mask, int64_t begin)
-      : i0(begin), m(std::min(s.block(), s.Tq - begin)), ld((m + kLanes - 1) / kLanes * kLanes),
-        shift(causal ? s.Tk - s.Tq : s.Tk), key_mask(mask) {
+      : i0(begin),
+        m(std::min(s.block(), s.Tq - begin)),
+        ld((m + kLanes - 1) / kLanes * kLanes),
+        shift(causal ? s.Tk - s.Tq : s.Tk),
+        key_mask(mask) {
     keys = std::clamp<int64_t>(i0 + m + shift, 0, s.Tk);
   }
   [[nodiscard]] int64_t hidden(int64_t j) const {
@@ -57,8 +64,17 @@ struct Block {
 // s_ij of eq. (1) for the block, transposed: row j at scores + j * ld. What a query does not see is -inf.
 template <class T>
 void score(T* scores, const T* q, const T* k, const Sizes& s, const Block& block) {
-  gemm<T>({.m = block.keys, .n = block.m, .k = s.D, .a = k, .lda = s.C, .b = q + block.i0 * s.C, .ldb = s.C,
-           .trans_b = true, .c = scores, .ldc = block.ld, .alpha = T(1) / std::sqrt(static_cast<T>(s.D))});
+  gemm<T>({.m = block.keys,
+           .n = block.m,
+           .k = s.D,
+           .a = k,
+           .lda = s.C,
+           .b = q + block.i0 * s.C,
+           .ldb = s.C,
+           .trans_b = true,
+           .c = scores,
+           .ldc = block.ld,
+           .alpha = T(1) / std::sqrt(static_cast<T>(s.D))});
   for (int64_t j = 0; j < block.keys; ++j) {
     std::fill_n(scores + j * block.ld, block.hidden(j), -std::numeric_limits<T>::infinity());
     std::fill_n(scores + j * block.ld + block.m, block.ld - block.m, T(0));
@@ -78,7 +94,8 @@ void softmax(T* p, T* l, const Block& block) {
     GMAIL_SIMD
     for (int64_t i = 0; i < ld; ++i) top[i] = top[i] < s[i] ? s[i] : top[i];
   }
-  for (int64_t i = 0; i < ld; ++i) top[i] = top[i] == kNone ? T(0) : top[i];  // sees nothing: exp(-inf - 0) = 0
+  for (int64_t i = 0; i < ld; ++i)
+    top[i] = top[i] == kNone ? T(0) : top[i];  // sees nothing: exp(-inf - 0) = 0
   for (int64_t j = 0; j < block.keys; ++j) {
     T* s = p + j * ld;
     GMAIL_SIMD
@@ -97,14 +114,23 @@ void softmax(T* p, T* l, const Block& block) {
 }
 
 template <class T>
-void forward_head(T* o, T* l, const T* q, const T* k, const T* v, const Sizes& s, bool causal, const int32_t* mask) {
+void forward_head(T* o, T* l, const T* q, const T* k, const T* v, const Sizes& s, bool causal,
+                  const int32_t* mask) {
   const Scratch<T> p(s.Tk * (s.block() + kLanes));
   for (int64_t i0 = 0; i0 < s.Tq; i0 += s.block()) {
     const Block block(s, causal, mask, i0);
     score(p.data(), q, k, s, block);
     softmax(p.data(), l + i0, block);
-    gemm<T>({.m = block.m, .n = s.D, .k = block.keys, .a = p.data(), .lda = block.ld, .trans_a = true, .b = v,
-             .ldb = s.C, .c = o + i0 * s.C, .ldc = s.C});
+    gemm<T>({.m = block.m,
+             .n = s.D,
+             .k = block.keys,
+             .a = p.data(),
+             .lda = block.ld,
+             .trans_a = true,
+             .b = v,
+             .ldb = s.C,
+             .c = o + i0 * s.C,
+             .ldc = s.C});
   }
 }
 
@@ -163,18 +189,53 @@ void backward_head(const Head<T>& h, const Sizes& s, bool causal, const int32_t*
       std::fill(dv.data() + block.keys * s.D, dv.data() + s.Tk * s.D, T(0));
     }
     score(p.data(), h.q, h.k, s, block);
-    gemm<T>({.m = block.keys, .n = block.m, .k = s.D, .a = h.v, .lda = s.C, .b = d_o, .ldb = s.C, .trans_b = true,
-             .c = dp.data(), .ldc = block.ld});
+    gemm<T>({.m = block.keys,
+             .n = block.m,
+             .k = s.D,
+             .a = h.v,
+             .lda = s.C,
+             .b = d_o,
+             .ldb = s.C,
+             .trans_b = true,
+             .c = dp.data(),
+             .ldc = block.ld});
     score_gradient(p.data(), dp.data(), h.l + i0, h.o + i0 * s.C, d_o, s, block);
     if (h.dv)
-      gemm<T>({.m = block.keys, .n = s.D, .k = block.m, .a = p.data(), .lda = block.ld, .b = d_o, .ldb = s.C,
-               .c = dv.data(), .ldc = s.D, .beta = beta});
+      gemm<T>({.m = block.keys,
+               .n = s.D,
+               .k = block.m,
+               .a = p.data(),
+               .lda = block.ld,
+               .b = d_o,
+               .ldb = s.C,
+               .c = dv.data(),
+               .ldc = s.D,
+               .beta = beta});
     if (h.dk)  // eq. (3)
-      gemm<T>({.m = block.keys, .n = s.D, .k = block.m, .a = dp.data(), .lda = block.ld, .b = h.q + i0 * s.C,
-               .ldb = s.C, .c = dk.data(), .ldc = s.D, .alpha = scale, .beta = beta});
+      gemm<T>({.m = block.keys,
+               .n = s.D,
+               .k = block.m,
+               .a = dp.data(),
+               .lda = block.ld,
+               .b = h.q + i0 * s.C,
+               .ldb = s.C,
+               .c = dk.data(),
+               .ldc = s.D,
+               .alpha = scale,
+               .beta = beta});
     if (h.dq)
-      gemm<T>({.m = block.m, .n = s.D, .k = block.keys, .a = dp.data(), .lda = block.ld, .trans_a = true, .b = h.k,
-               .ldb = s.C, .c = h.dq.p + i0 * s.C, .ldc = s.C, .alpha = scale, .beta = h.dq.add ? T(1) : T(0)});
+      gemm<T>({.m = block.m,
+               .n = s.D,
+               .k = block.keys,
+               .a = dp.data(),
+               .lda = block.ld,
+               .trans_a = true,
+               .b = h.k,
+               .ldb = s.C,
+               .c = h.dq.p + i0 * s.C,
+               .ldc = s.C,
+               .alpha = scale,
+               .beta = h.dq.add ? T(1) : T(0)});
   }
   if (h.dk) put(h.dk, dk.data(), s);
   if (h.dv) put(h.dv, dv.data(), s);
@@ -208,8 +269,9 @@ void attention_forward(Tensor& o, Tensor& l, const Tensor& q, const Tensor& k, c
   });
 }
 
-void attention_backward(Grad dq, Grad dk, Grad dv, const Tensor& d_o, const Tensor& o, const Tensor& l, const Tensor& q,
-                        const Tensor& k, const Tensor& v, int heads, const AttentionMask& mask) {
+void attention_backward(Grad dq, Grad dk, Grad dv, const Tensor& d_o, const Tensor& o, const Tensor& l,
+                        const Tensor& q, const Tensor& k, const Tensor& v, int heads,
+                        const AttentionMask& mask) {
   const Sizes s = check(q, k, v, heads, mask);
   const int32_t* const keys = mask.keys ? mask.keys.data<int32_t>() : nullptr;
   with_float_type(q.dtype(), [&](auto zero) {

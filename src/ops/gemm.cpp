@@ -16,10 +16,10 @@ constexpr int64_t kColumnsBytes = 1536;            // of a row of the block of B
 constexpr int64_t kStrips = 16;                    // strips of rows that share such a block
 constexpr int64_t kPackedBytes = 8 * 1024 * 1024;  // of B packed at a time
 constexpr int64_t kBothBytes =
-    1024 * 1024;                   // of A^T and B packed at a time: they stay in the second-level cache
-constexpr int64_t kInPlace = 16 * 1024;            // elements of an operand that is not worth packing, beside A^T
-constexpr int64_t kTasks = 32;     // wanted, if they do not become too small
-constexpr int64_t kPackRows = 64;  // rows of a row-major operand that are packed together
+    1024 * 1024;                         // of A^T and B packed at a time: they stay in the second-level cache
+constexpr int64_t kInPlace = 16 * 1024;  // elements of an operand that is not worth packing, beside A^T
+constexpr int64_t kTasks = 32;           // wanted, if they do not become too small
+constexpr int64_t kPackRows = 64;        // rows of a row-major operand that are packed together
 
 static_assert(kGemmSmall == kSmallSide);
 
@@ -33,7 +33,8 @@ int64_t panel_width(int64_t n, int64_t nr, int64_t j) { return n - j * nr <= nr 
 template <class T>
 struct Chunk {
   int64_t i0 = 0, m = 0, col0 = 0, n = 0, k0 = 0, kp = 0;
-  const T* panels = nullptr;  // of op(B), panel_k rows each, this chunk's from row panel_k0 on; null: B in place
+  const T* panels =
+      nullptr;  // of op(B), panel_k rows each, this chunk's from row panel_k0 on; null: B in place
   int64_t panel_k = 0, panel_k0 = 0;
   const T* a_strips = nullptr;  // of A^T: mr columns each, kp rows; null: A in place
   int64_t strips = 0;

@@ -61,7 +61,8 @@ struct GemmKernels {
   double (*fma_peak)(int64_t rounds);
 };
 
-[[nodiscard]] const GemmKernels<float>& gemm_kernels_avx512();  // double is the reference: it makes do with AVX2
+[[nodiscard]] const GemmKernels<float>&
+gemm_kernels_avx512();  // double is the reference: it makes do with AVX2
 template <class T>
 [[nodiscard]] const GemmKernels<T>& gemm_kernels_avx2();
 template <class T>
