@@ -1,5 +1,5 @@
-// Protects the foundations: shapes, tensor views and conversions, random numbers against the published vectors,
-// parallel_for, arena and scratch memory, errors.
+// Protects the foundations: shapes, tensor views and conversions, random numbers against the published
+// vectors, parallel_for, arena and scratch memory, errors.
 #include "catch.h"
 
 #include <atomic>

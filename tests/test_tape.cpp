@@ -1,4 +1,5 @@
-// Protects the tape: reuse, frozen leaves, accumulation over tapes, outside gradients, memory, misuse, recompute.
+// Protects the tape: reuse, frozen leaves, accumulation over tapes, outside gradients, memory, misuse,
+// recompute.
 #include "catch.h"
 
 #include "autograd/functions.h"
