@@ -17,7 +17,7 @@ note() { echo "== $* ($((SECONDS - begin)) s)"; }
 mkdir -p "$out"
 
 note import
-"$gmail" import flickr8k --images "$data/images" --tokens "$data/Flickr8k.token.txt" --splits "$data/splits" --out "$out/photos"
+"$gmail" import flickr8k --root "$data" --out "$out/photos"
 manifest=$out/photos/manifest.jsonl
 
 note f_r
