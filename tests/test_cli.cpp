@@ -149,6 +149,10 @@ TEST_CASE("cli: bad data is named by file, line and field, and nothing is writte
   desk.refused("embed --model clip --texts texts.jsonl --out e.safetensors", {"texts.jsonl:2", "\"text\""});
   CHECK_FALSE(desk.has("e.safetensors"));
   CHECK_FALSE(desk.has("e.safetensors.partial"));
+  desk.refused("tabletop --out world --count 10", {"world/tabletop.json: the folder holds another world"});
+  desk.refused("embed --model clip --texts texts.jsonl --out model.json/e.safetensors", {"texts.jsonl:2"});
+  desk.write("texts.jsonl", "{\"text\": \"a ball\"}\n");
+  desk.refused("embed --model clip --texts texts.jsonl --out model.json/e.safetensors", {"model.json"});
   // a checkpoint of another model
   std::string other = Desk::kModel;
   other.replace(other.find("\"intermediate_size\": 32"), 23, "\"intermediate_size\": 48");
@@ -178,9 +182,10 @@ TEST_CASE("cli: evaluation of given embeddings and captions") {
   for (const char* key : {"i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10"}) CHECK(r[key] == 100);
   CHECK(r["images"] == 2);
   CHECK(r["texts"] == 2);
-  desk.ok("eval embedding --embeddings e.safetensors --out s.json");
-  CHECK(desk.json("s.json")["paired_cosine"] == 1);
-  CHECK(std::abs(desk.json("s.json")["uniformity"].get<double>() + 4) < 1e-6);  // orthogonal: |x - y|^2 = 2
+  desk.ok("eval embedding --embeddings e.safetensors --out new/s.json");
+  CHECK(desk.json("new/s.json")["paired_cosine"] == 1);
+  CHECK(std::abs(desk.json("new/s.json")["uniformity"].get<double>() + 4) <
+        1e-6);  // orthogonal: |x - y|^2 = 2
   save_safetensors(desk.dir / "owner.safetensors",
                    {{"image_embeds", Tensor::full({2, 3}, 1)},
                     {"text_embeds", Tensor::full({2, 3}, 1)},

@@ -59,6 +59,7 @@ Retrieval retrieval_of(Command& c, const RetrievalOptions& o) {
 }
 
 void run_retrieval(Command& c, RetrievalOptions& o) {
+  prepare_output(o.out);
   const Retrieval r = retrieval_of(c, o);
   report({{"i2t_r1", r.i2t_r1},
           {"i2t_r5", r.i2t_r5},
@@ -117,6 +118,7 @@ Tensor label_ids(const Manifest& manifest, const std::vector<std::string>& names
 }
 
 void run_classification(Command& c, ClassificationOptions& o) {
+  prepare_output(o.out);
   int64_t unlabelled = 0;
   const Manifest manifest = labelled(read_split(o.manifest, o.split), unlabelled);
   const std::vector<std::string> names = classes_of(o, manifest), templates = prompt_templates(o.prompts);
@@ -153,6 +155,7 @@ void setup_caption(Command& c, CaptionOptions& o) {
 }
 
 void run_caption(Command&, CaptionOptions& o) {
+  prepare_output(o.out);
   const Manifest all = read_manifest(o.manifest);
   report(score_captions(all, o.split, o.captions), o.out);
 }
@@ -169,6 +172,7 @@ void setup_embedding(Command& c, EmbeddingOptions& o) {
 }
 
 void run_embedding(Command&, EmbeddingOptions& o) {
+  prepare_output(o.out);
   const SafetensorsFile file(o.embeddings);
   const Tensor x = read_embeddings(file, "image_embeds");
   const bool texts = o.other.empty() && file.has("text_embeds"), alone = o.other.empty() && !texts;

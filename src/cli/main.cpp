@@ -9,8 +9,10 @@ namespace {
 // What went wrong, on one line.
 int fail(const std::string& message, int code) {
   std::string line;
+  bool fresh = false;  // a new line of the message: its indent goes
   for (const char c : message) {
-    if (c != '\n')
+    fresh = c == '\n' || (fresh && c == ' ');
+    if (!fresh)
       line += c;
     else if (!line.ends_with(' '))
       line += ' ';

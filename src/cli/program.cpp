@@ -34,7 +34,9 @@ const Declared* Declared::one_of(std::vector<std::string> words) const {
 template <class T>
 Declared Command::option(const std::string& name, T& variable, const std::string& help) {
   dumps_.emplace_back(name, [&variable] { return nlohmann::json(variable); });
-  return Declared(app_->add_option("--" + name, variable, help)->capture_default_str());
+  CLI::Option* const option = app_->add_option("--" + name, variable, help);
+  if (!nlohmann::json(variable).empty()) option->capture_default_str();  // an empty list is no default
+  return Declared(option);
 }
 template Declared Command::option(const std::string&, std::string&, const std::string&);
 template Declared Command::option(const std::string&, int&, const std::string&);
