@@ -26,8 +26,9 @@ void run_here(int64_t n, int64_t grain, const std::function<void(int64_t, int64_
   for (int64_t begin = 0; begin < n; begin += grain) body(begin, std::min(begin + grain, n));
 }
 
-// One job at a time. Workers spin for a short while before they sleep: ops follow each other within microseconds. The
-// caller waits only for workers that have entered the job; one that wakes up late finds it closed.
+// One job at a time. Workers spin for a short while before they sleep: ops follow each other within
+// microseconds. The caller waits only for workers that have entered the job; one that wakes up late finds it
+// closed.
 class Pool {
  public:
   ~Pool() { resize(1); }

@@ -12,9 +12,10 @@
 namespace gmail::cpu {
 namespace {
 
-// One head is worked through in blocks of queries, so that the scores of a block stay in the second-level cache and a
-// causal mask saves the keys that no query of the block sees. Scores are kept transposed, a row for each key: then the
-// softmax runs over vectors of queries without sums across a vector, and o = p v reads its operands where they are.
+// One head is worked through in blocks of queries, so that the scores of a block stay in the second-level
+// cache and a causal mask saves the keys that no query of the block sees. Scores are kept transposed, a row
+// for each key: then the softmax runs over vectors of queries without sums across a vector, and o = p v
+// reads its operands where they are.
 constexpr int64_t kMaxBlock = 96;
 constexpr int64_t kLanes = 16;  // rows of scores are padded to a multiple of this many
 
@@ -175,6 +176,13 @@ void put(const GradWriter<T>& out, const T* sum, const Sizes& s) {
   });
 }
 
+// The keys that the first block of queries does not see get nothing from it.
+template <class T>
+void clear_unseen(T* dk, T* dv, int64_t seen, const Sizes& s) {
+  std::fill(dk + seen * s.D, dk + s.Tk * s.D, T(0));
+  std::fill(dv + seen * s.D, dv + s.Tk * s.D, T(0));
+}
+
 // dk and dv are summed aside and written last: dq, dk and dv may be one tensor.
 template <class T>
 void backward_head(const Head<T>& h, const Sizes& s, bool causal, const int32_t* mask) {
@@ -184,10 +192,7 @@ void backward_head(const Head<T>& h, const Sizes& s, bool causal, const int32_t*
   for (int64_t i0 = 0; i0 < s.Tq; i0 += s.block()) {
     const Block block(s, causal, mask, i0);
     const T beta = i0 == 0 ? T(0) : T(1), *d_o = h.d_o + i0 * s.C;
-    if (i0 == 0) {
-      std::fill(dk.data() + block.keys * s.D, dk.data() + s.Tk * s.D, T(0));
-      std::fill(dv.data() + block.keys * s.D, dv.data() + s.Tk * s.D, T(0));
-    }
+    if (i0 == 0) clear_unseen(dk.data(), dv.data(), block.keys, s);
     score(p.data(), h.q, h.k, s, block);
     gemm<T>({.m = block.keys,
              .n = block.m,

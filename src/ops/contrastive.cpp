@@ -160,8 +160,8 @@ T sigmoid_loss(T* z, const T* a, const T* b, Sizes s, double log_scale, double b
   return static_cast<T>(loss / static_cast<double>(s.N));
 }
 
-// da (+)= scale dz b, and the sum over i of a_i . da_i, which is what the gradient of log_scale needs: eq. (3)
-// with z_ij = scale a_i . b_j gives sum_ij dz_ij z_ij = sum_i a_i . (scale sum_j dz_ij b_j).
+// da (+)= scale dz b, and the sum over i of a_i . da_i, which is what the gradient of log_scale needs: eq.
+// (3) with z_ij = scale a_i . b_j gives sum_ij dz_ij z_ij = sum_i a_i . (scale sum_j dz_ij b_j).
 template <class T>
 double backward_a(GradWriter<T> da, const T* dz, const T* a, const T* b, Sizes s, T scale) {
   const bool direct = da && !da.add;
