@@ -21,12 +21,12 @@ struct QuickGelu {  // eq. (1)
 struct GeluErf {  // eq. (2)
   template <class T>
   static T value(T x) {
-    return x * (T(0.5) + T(0.5) * verf(x * T(0.70710678118654752440)));
+    return x * vnormal(x).Phi;
   }
   template <class T>
   static T slope(T x) {
-    const T Phi = T(0.5) + T(0.5) * verf(x * T(0.70710678118654752440));
-    return Phi + x * T(0.39894228040143267794) * vexp(T(-0.5) * x * x);
+    const Normal<T> n = vnormal(x);
+    return n.Phi + x * n.phi;
   }
 };
 

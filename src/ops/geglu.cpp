@@ -37,8 +37,9 @@ void backward(GradWriter<T> dx, const T* dy, const T* x, Sizes s) {
       const T *v = x + at, *g = v + s.C, *dyn = dy + n * s.C;
       GMAIL_SIMD
       for (int64_t c = begin; c < end; ++c) {
-        out.put(at + c, dyn[c] * GeluErf::value(g[c]));  // eq. (2)
-        out.put(at + s.C + c, dyn[c] * v[c] * GeluErf::slope(g[c]));
+        const Normal<T> gate = vnormal(g[c]);
+        out.put(at + c, dyn[c] * g[c] * gate.Phi);  // eq. (2)
+        out.put(at + s.C + c, dyn[c] * v[c] * (gate.Phi + g[c] * gate.phi));
       }
     });
   });

@@ -1,7 +1,8 @@
-// exp, log, log1p, tanh, erf and the logistic function, written without branches so that a loop marked
-// GMAIL_SIMD becomes vector code. float: own minimax polynomials (Remez), a few units in the last place at
-// most, over the whole range with overflow, underflow, infinities and NaN as in <cmath>;
-// tests/test_simd_math.cpp measures it. double: <cmath> itself.
+// exp, log, log1p, tanh, the logistic function and the normal distribution, written without branches so that
+// a loop marked GMAIL_SIMD becomes vector code. float: own minimax polynomials (Remez), a few units in the
+// last place at most; overflow, infinities and NaN as in <cmath>, but exp gives 0 below 2^-125.5, for numbers
+// without leading digits are slow in every product that meets them. double: <cmath> itself.
+// tests/test_simd_math.cpp measures the errors.
 #pragma once
 
 #include <bit>
@@ -12,10 +13,10 @@
 namespace gmail::cpu {
 
 // exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln(2) / 2. Adding 1.5 * 2^23 rounds and leaves n in the
-// low bits. 2^n is applied in two halves, since n reaches from -150 (denormal results) to 128.
+// low bits. 2^(n-1) is put together from its bits (n = -126 makes it 0) and doubled, so that n may reach 128.
 [[nodiscard]] inline float vexp(float x) {
-  const float low = x < -104.0F ? -104.0F : x;  // in this form a NaN passes
-  const float c = low > 89.0F ? 89.0F : low;
+  const float low = x < -87.3F ? -87.3F : x;  // in this form a NaN passes
+  const float c = low > 88.8F ? 88.8F : low;
   const float shifted = c * 1.44269504F + 12582912.0F;
   const float n = shifted - 12582912.0F;
   const float r = (c - n * 0x1.62e4p-1F) - n * 1.42860682e-6F;
@@ -26,8 +27,7 @@ namespace gmail::cpu {
   q = q * r + 0.49999994F;
   const float p = q * (r * r) + r + 1.0F;
   const uint32_t bits = std::bit_cast<uint32_t>(shifted) - 0x4B400000U;
-  const auto half = static_cast<uint32_t>(static_cast<int32_t>(bits) >> 1);
-  return p * std::bit_cast<float>((half + 127U) << 23U) * std::bit_cast<float>((bits - half + 127U) << 23U);
+  return p * std::bit_cast<float>((bits + 126U) << 23U) * 2.0F;
 }
 [[nodiscard]] inline double vexp(double x) { return std::exp(x); }
 
@@ -62,12 +62,9 @@ namespace gmail::cpu {
 }
 [[nodiscard]] inline double vlog1p(double x) { return std::log1p(x); }
 
-// 1 / (1 + exp(-x)); only exp of a negative number is taken, so nothing overflows and small results keep
-// their digits.
 template <class T>
 [[nodiscard]] inline T vsigmoid(T x) {
-  const T e = vexp(-std::fabs(x));
-  return (x < T(0) ? e : T(1)) / (T(1) + e);
+  return T(1) / (T(1) + vexp(-x));
 }
 
 // tanh(x) = x + x^3 q(x^2) near zero, 1 - 2 / (exp(2 |x|) + 1) beyond.
@@ -83,28 +80,28 @@ template <class T>
 }
 [[nodiscard]] inline double vtanh(double x) { return std::tanh(x); }
 
-// erf(x) = x + x q(x^2) near zero, 1 - exp(p(|x|)) beyond with p ~ log erfc; erf(4) is 1 in float.
-[[nodiscard]] inline float verf(float x) {
-  const float a = std::fabs(x), z = x * x;
-  float q = -0.000597689941F;
-  q = q * z + 0.00499098143F;
-  q = q * z - 0.0267655682F;
-  q = q * z + 0.112818025F;
-  q = q * z - 0.376124948F;
-  q = q * z + 0.128379151F;
-  const float small = q * a + a;
-  const float t = a > 4.0F ? 4.0F : a;
-  float p = -2.10949547e-05F;
-  p = p * t + 0.000434461545F;
-  p = p * t - 0.00417105807F;
-  p = p * t + 0.0251194146F;
-  p = p * t - 0.10828007F;
-  p = p * t - 0.633346915F;
-  p = p * t - 1.12951493F;
-  p = p * t + 0.000174682922F;
-  const float large = 1.0F - vexp(p);
-  return std::copysign(a < 0.93F ? small : large, x);
+// The normal distribution: Phi(x), its density phi(x). For x <= 0, Phi(x) = exp(-x^2 / 2) g(|x|) with g a
+// polynomial in t = 1 / (1 + 0.35 |x|), so that Phi keeps its digits far out; Phi(x) = 1 - Phi(-x) otherwise.
+template <class T>
+struct Normal {
+  T Phi, phi;
+};
+[[nodiscard]] inline Normal<float> vnormal(float x) {
+  const float t = 1.0F / (1.0F + 0.35F * std::fabs(x)), e = vexp(-0.5F * x * x);
+  float g = -0.029115025F;
+  g = g * t + 0.143818453F;
+  g = g * t - 0.255391091F;
+  g = g * t + 0.158796638F;
+  g = g * t - 0.0228434689F;
+  g = g * t + 0.105392165F;
+  g = g * t + 0.119863085F;
+  g = g * t + 0.13985756F;
+  g = g * t + 0.13962166F;
+  const float tail = e * (g * t);
+  return {x > 0.0F ? 1.0F - tail : tail, 0.398942280F * e};
 }
-[[nodiscard]] inline double verf(double x) { return std::erf(x); }
+[[nodiscard]] inline Normal<double> vnormal(double x) {
+  return {0.5 * std::erfc(-0.70710678118654752440 * x), 0.39894228040143267794 * std::exp(-0.5 * x * x)};
+}
 
 }  // namespace gmail::cpu
