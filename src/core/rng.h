@@ -32,9 +32,10 @@ enum class Purpose : uint8_t {
 using PhiloxBlock = std::array<uint32_t, 4>;
 [[nodiscard]] PhiloxBlock philox(std::array<uint32_t, 2> key, std::array<uint32_t, 4> counter);
 
-// Words 4n .. 4n + 3 of a stream: what Rng draws there, and what fill_uniform makes of elements 4n .. 4n + 3.
-[[nodiscard]] PhiloxBlock stream_block(uint64_t seed, Purpose purpose, uint64_t step, uint64_t index,
-                                       uint32_t n);
+// Words first .. of a stream: what Rng draws there, and what fill_uniform makes of the elements of these
+// numbers. `first` is a multiple of 4.
+void stream_words(std::span<uint32_t> words, int64_t first, uint64_t seed, Purpose purpose, uint64_t step = 0,
+                  uint64_t index = 0);
 
 class Rng {
  public:
