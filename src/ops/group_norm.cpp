@@ -10,15 +10,19 @@
 namespace gmail::cpu {
 namespace {
 
-// Positions are worked on in blocks that stay in the first-level cache and are the unit of parallel work.
+// A sample b is worked on as a whole, so that its second pass finds it in the cache; its positions are cut
+// into blocks that stay in the first-level cache and share out a single large sample.
 struct Sizes {
   int64_t B, S, C, G, D;
-  int64_t per_block, blocks;  // positions in a block, blocks of one b
-  [[nodiscard]] int64_t begin(int64_t k) const { return k % blocks * per_block; }
+  int64_t per_block, blocks;  // positions in a block, blocks of a sample
+  [[nodiscard]] int64_t begin(int64_t k) const { return k * per_block; }
   [[nodiscard]] int64_t end(int64_t k) const { return std::min(S, begin(k) + per_block); }
-  [[nodiscard]] int64_t row(int64_t k) const {
-    return (k / blocks * S + begin(k)) * C;
-  }  // first element of block k
+  template <class F>
+  void each_block(F&& f) const {  // f(k, first position, position behind the last)
+    parallel_for(blocks, 4, [&](int64_t first, int64_t last) {
+      for (int64_t k = first; k < last; ++k) f(k, begin(k), end(k));
+    });
+  }
 };
 
 Sizes check(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mu, const Tensor& r,
@@ -75,34 +79,32 @@ void block_moments(Moments* out, const T* x, int64_t rows, const Sizes& s) {
     for (int64_t c = g * s.D; c < (g + 1) * s.D; ++c) out[g].square += static_cast<double>(sum[c]);
 }
 
+// mu and r of one sample
 template <class T>
 void statistics(T* mu, T* r, const T* x, const Sizes& s, double eps) {
-  std::vector<Moments> moments(static_cast<size_t>(s.B * s.blocks * s.G));
-  parallel_for(s.B * s.blocks, 4, [&](int64_t first, int64_t last) {
-    for (int64_t k = first; k < last; ++k)
-      block_moments(&moments[static_cast<size_t>(k * s.G)], x + s.row(k), s.end(k) - s.begin(k), s);
+  std::vector<Moments> moments(static_cast<size_t>(s.blocks * s.G));
+  s.each_block([&](int64_t k, int64_t begin, int64_t end) {
+    block_moments(&moments[static_cast<size_t>(k * s.G)], x + begin * s.C, end - begin, s);
   });
-  for (int64_t i = 0; i < s.B * s.G; ++i) {
-    const int64_t b = i / s.G, g = i % s.G;
+  for (int64_t g = 0; g < s.G; ++g) {
     Moments all;
-    for (int64_t k = b * s.blocks; k < (b + 1) * s.blocks; ++k)
-      all.join(moments[static_cast<size_t>(k * s.G + g)]);
-    mu[i] = static_cast<T>(all.mean);
-    r[i] = static_cast<T>(1 / std::sqrt(all.square / all.n + eps));
+    for (int64_t k = 0; k < s.blocks; ++k) all.join(moments[static_cast<size_t>(k * s.G + g)]);
+    mu[g] = static_cast<T>(all.mean);
+    r[g] = static_cast<T>(1 / std::sqrt(all.square / all.n + eps));
   }
 }
 
-// mu, r, w, b of sample `at`, spread to one value a channel
+// mu, r, w, b of a sample, spread to one value a channel; `more` further values a channel for the caller
 template <class T>
 struct Channels {
   Scratch<T> memory;
-  T *mu, *r, *w, *b;
-  Channels(int64_t at, const T* mu_, const T* r_, const T* w_, const T* b_, const Sizes& s)
-      : memory(4 * s.C) {
-    mu = memory.data(), r = mu + s.C, w = r + s.C, b = w + s.C;
+  T *mu, *r, *w, *b, *more;
+  Channels(const T* mu_, const T* r_, const T* w_, const T* b_, const Sizes& s, int64_t extra)
+      : memory((4 + extra) * s.C) {
+    mu = memory.data(), r = mu + s.C, w = r + s.C, b = w + s.C, more = b + s.C;
     for (int64_t g = 0; g < s.G; ++g) {
-      std::fill_n(mu + g * s.D, s.D, mu_[at * s.G + g]);
-      std::fill_n(r + g * s.D, s.D, r_[at * s.G + g]);
+      std::fill_n(mu + g * s.D, s.D, mu_[g]);
+      std::fill_n(r + g * s.D, s.D, r_[g]);
     }
     for (int64_t c = 0; c < s.C; ++c) {
       w[c] = w_ != nullptr ? w_[c] : T(1);
@@ -112,97 +114,127 @@ struct Channels {
 };
 
 template <bool silu, class T>
-void normalize(T* y, const T* x, const T* mu, const T* r, const T* w, const T* b, const Sizes& s) {
-  parallel_for(s.B * s.blocks, 4, [&](int64_t first, int64_t last) {
-    for (int64_t k = first; k < last; ++k) {
-      const Channels<T> ch(k / s.blocks, mu, r, w, b, s);
-      for (int64_t c = 0; c < s.C; ++c) ch.r[c] *= ch.w[c];
-      for (int64_t i = 0; i < s.end(k) - s.begin(k); ++i) {
-        const T* xi = x + s.row(k) + i * s.C;
-        T* yi = y + s.row(k) + i * s.C;
-        GMAIL_SIMD
-        for (int64_t c = 0; c < s.C; ++c) {
-          const T u = (xi[c] - ch.mu[c]) * ch.r[c] + ch.b[c];
-          yi[c] = silu ? Silu::value(u) : u;
-        }
-      }
-    }
-  });
-}
-
-// per channel of block k: sum g and sum g n
-template <bool silu, class T>
-void block_sums(T* sums, const T* dy, const T* x, int64_t rows, const Channels<T>& ch, const Sizes& s) {
-  T *const sum_g = sums, *const sum_gn = sums + s.C;
-  std::fill_n(sums, 2 * s.C, T(0));
-  for (int64_t i = 0; i < rows; ++i) {
-    const T *xi = x + i * s.C, *dyi = dy + i * s.C;
-    GMAIL_SIMD
-    for (int64_t c = 0; c < s.C; ++c) {
-      const T n = (xi[c] - ch.mu[c]) * ch.r[c];
-      const T g = silu ? dyi[c] * Silu::slope(n * ch.w[c] + ch.b[c]) : dyi[c];
-      sum_g[c] += g;
-      sum_gn[c] += g * n;
-    }
-  }
-}
-
-template <bool silu, class Writer, class T>
-void backward_x(Writer dx, const T* dy, const T* x, const double* means, const T* mu, const T* r, const T* w,
-                const T* b, const Sizes& s) {
-  parallel_for(s.B * s.blocks, 4, [&](int64_t first, int64_t last) {
-    const Scratch<T> scratch(2 * s.C);
-    T *const mean_h = scratch.data(), *const mean_hn = mean_h + s.C;
-    for (int64_t k = first; k < last; ++k) {
-      const int64_t at = k / s.blocks;
-      const Channels<T> ch(at, mu, r, w, b, s);
+void forward(T* y, const T* x, const T* mu, const T* r, const T* w, const T* b, const Sizes& s) {
+  const Channels<T> ch(mu, r, w, b, s, 0);
+  T* const gain = ch.r;
+  for (int64_t c = 0; c < s.C; ++c) gain[c] *= ch.w[c];
+  s.each_block([&](int64_t, int64_t begin, int64_t end) {
+    const T *mean = ch.mu, *bias = ch.b;
+    for (int64_t row = begin * s.C; row < end * s.C; row += s.C) {
+      const T* xi = x + row;
+      T* yi = y + row;
+      GMAIL_SIMD
       for (int64_t c = 0; c < s.C; ++c) {
-        mean_h[c] = static_cast<T>(means[2 * (at * s.G + c / s.D)]);
-        mean_hn[c] = static_cast<T>(means[2 * (at * s.G + c / s.D) + 1]);
-      }
-      for (int64_t row = s.row(k); row < s.row(k) + (s.end(k) - s.begin(k)) * s.C; row += s.C) {
-        GMAIL_SIMD
-        for (int64_t c = 0; c < s.C; ++c) {
-          const T n = (x[row + c] - ch.mu[c]) * ch.r[c];
-          const T g = silu ? dy[row + c] * Silu::slope(n * ch.w[c] + ch.b[c]) : dy[row + c];
-          dx.put(row + c, ch.r[c] * (g * ch.w[c] - mean_h[c] - n * mean_hn[c]));  // eq. (2)
-        }
+        const T u = (xi[c] - mean[c]) * gain[c] + bias[c];
+        yi[c] = silu ? Silu::value(u) : u;
       }
     }
   });
 }
 
 template <bool silu, class T>
-void backward(GradWriter<T> dx, GradWriter<T> dw, GradWriter<T> db, const T* dy, const T* x, const T* mu,
-              const T* r, const T* w, const T* b, const Sizes& s) {
-  std::vector<T> sums(static_cast<size_t>(s.B * s.blocks * 2 * s.C));
-  parallel_for(s.B * s.blocks, 4, [&](int64_t first, int64_t last) {
-    for (int64_t k = first; k < last; ++k)
-      block_sums<silu, T>(&sums[static_cast<size_t>(k * 2 * s.C)], dy + s.row(k), x + s.row(k),
-                          s.end(k) - s.begin(k), Channels<T>(k / s.blocks, mu, r, w, b, s), s);
+void forward_all(T* y, T* mu, T* r, const T* x, const T* w, const T* b, const Sizes& s, double eps) {
+  parallel_for(s.B, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t at = begin; at < end; ++at) {
+      const int64_t first = at * s.S * s.C, group = at * s.G;
+      statistics<T>(mu + group, r + group, x + first, s, eps);
+      forward<silu, T>(y + first, x + first, mu + group, r + group, w, b, s);
+    }
   });
-  std::vector<double> of_sample(static_cast<size_t>(2 * s.C)), all(static_cast<size_t>(2 * s.C));
-  std::vector<double> means(static_cast<size_t>(2 * s.B * s.G));  // of h and of h n
-  for (int64_t at = 0; at < s.B; ++at) {
-    std::fill(of_sample.begin(), of_sample.end(), 0.0);
-    for (int64_t k = at * s.blocks; k < (at + 1) * s.blocks; ++k)
-      for (size_t c = 0; c < of_sample.size(); ++c)
-        of_sample[c] += static_cast<double>(sums[static_cast<size_t>(k) * of_sample.size() + c]);
-    for (int64_t c = 0; c < s.C; ++c) {
-      const auto i = static_cast<size_t>(c), j = static_cast<size_t>(s.C + c);
-      const auto group = static_cast<size_t>(2 * (at * s.G + c / s.D));
-      const double share = (w != nullptr ? static_cast<double>(w[c]) : 1.0) / static_cast<double>(s.S * s.D);
-      means[group] += share * of_sample[i];
-      means[group + 1] += share * of_sample[j];
-      all[i] += of_sample[i];
-      all[j] += of_sample[j];
+}
+
+// Adds to `sums`, per channel, the sum of g and of g n over `rows` positions. With silu g is kept for eq.
+// (2).
+template <bool silu, class T>
+void add_sums(T* sums, T* g, const T* dy, const T* x, int64_t rows, const Channels<T>& ch, int64_t C) {
+  T *const sum_g = sums, *const sum_gn = sums + C;
+  const T *mu = ch.mu, *r = ch.r, *w = ch.w, *b = ch.b;
+  for (int64_t at = 0; at < rows * C; at += C) {
+    const T *xi = x + at, *dyi = dy + at;
+    T* const gi = silu ? g + at : nullptr;
+    GMAIL_SIMD
+    for (int64_t c = 0; c < C; ++c) {
+      const T n = (xi[c] - mu[c]) * r[c];
+      const T v = silu ? dyi[c] * Silu::slope(n * w[c] + b[c]) : dyi[c];
+      if constexpr (silu) gi[c] = v;
+      sum_g[c] += v;
+      sum_gn[c] += v * n;
     }
   }
-  for (int64_t c = 0; c < s.C; ++c) {  // eq. (3)
-    if (dw) dw.put(c, static_cast<T>(all[static_cast<size_t>(s.C + c)]));
-    if (db) db.put(c, static_cast<T>(all[static_cast<size_t>(c)]));
+}
+
+// eq. (2) as dx = g p - q - (x - mu) t with p = r w, q = r mean(h), t = r^2 mean(h n) in ch.more; total: sums
+// of g and g n
+template <class T>
+void gradient_factors(const Channels<T>& ch, const double* total, const Sizes& s) {
+  const double share = 1 / static_cast<double>(s.S * s.D);
+  for (int64_t group = 0; group < s.G; ++group) {
+    double mean_h = 0, mean_hn = 0;
+    for (int64_t c = group * s.D; c < (group + 1) * s.D; ++c) {
+      mean_h += share * static_cast<double>(ch.w[c]) * total[c];
+      mean_hn += share * static_cast<double>(ch.w[c]) * total[s.C + c];
+    }
+    for (int64_t c = group * s.D; c < (group + 1) * s.D; ++c) {
+      const auto r = static_cast<double>(ch.r[c]);
+      ch.more[c] = ch.r[c] * ch.w[c];
+      ch.more[s.C + c] = static_cast<T>(r * mean_h);
+      ch.more[2 * s.C + c] = static_cast<T>(r * r * mean_hn);
+    }
   }
-  if (dx) with_writer(dx, [&](auto out) { backward_x<silu>(out, dy, x, means.data(), mu, r, w, b, s); });
+}
+
+// One sample: dx from its element `first` on, and its sums of g and g n in total (2 C).
+template <bool silu, class T>
+void backward(GradWriter<T> dx, int64_t first, double* total, const T* dy, const T* x, const T* mu,
+              const T* r, const T* w, const T* b, const Sizes& s) {
+  const Channels<T> ch(mu, r, w, b, s, 3);
+  const Scratch<T> memory(2 * s.C * s.blocks + (silu ? s.S * s.C : 0));
+  T *const sums = memory.data(), *const kept = sums + 2 * s.C * s.blocks;
+  const T* const g = silu ? kept : dy;
+  std::fill_n(sums, 2 * s.C * s.blocks, T(0));
+  s.each_block([&](int64_t k, int64_t begin, int64_t end) {
+    add_sums<silu>(sums + 2 * s.C * k, kept + begin * s.C, dy + begin * s.C, x + begin * s.C, end - begin, ch,
+                   s.C);
+  });
+  for (int64_t c = 0; c < 2 * s.C; ++c) {
+    total[c] = 0;
+    for (int64_t k = 0; k < s.blocks; ++k) total[c] += static_cast<double>(sums[2 * s.C * k + c]);
+  }
+  if (!dx) return;
+  gradient_factors(ch, total, s);
+  with_writer(dx, [&](auto out) {
+    s.each_block([&](int64_t, int64_t begin, int64_t end) {
+      const T *mean = ch.mu, *p = ch.more, *q = p + s.C, *t = q + s.C;
+      for (int64_t row = begin * s.C; row < end * s.C; row += s.C) {
+        const T *gi = g + row, *xi = x + row;
+        const int64_t at = first + row;
+        GMAIL_SIMD
+        for (int64_t c = 0; c < s.C; ++c) out.put(at + c, gi[c] * p[c] - q[c] - (xi[c] - mean[c]) * t[c]);
+      }
+    });
+  });
+}
+
+template <bool silu, class T>
+void backward_all(GradWriter<T> dx, GradWriter<T> dw, GradWriter<T> db, const T* dy, const T* x, const T* mu,
+                  const T* r, const T* w, const T* b, const Sizes& s) {
+  std::vector<double> totals(static_cast<size_t>(s.B * 2 * s.C));
+  parallel_for(s.B, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t at = begin; at < end; ++at) {
+      const int64_t first = at * s.S * s.C;
+      backward<silu>(dx, first, &totals[static_cast<size_t>(at * 2 * s.C)], dy + first, x + first,
+                     mu + at * s.G, r + at * s.G, w, b, s);
+    }
+  });
+  for (int64_t c = 0; c < s.C; ++c) {  // eq. (3)
+    double sum_g = 0, sum_gn = 0;
+    for (int64_t at = 0; at < s.B; ++at) {
+      sum_g += totals[static_cast<size_t>(at * 2 * s.C + c)];
+      sum_gn += totals[static_cast<size_t>((at * 2 + 1) * s.C + c)];
+    }
+    if (dw) dw.put(c, static_cast<T>(sum_gn));
+    if (db) db.put(c, static_cast<T>(sum_g));
+  }
 }
 
 template <class T>
@@ -217,12 +249,11 @@ void group_norm_forward(Tensor& y, Tensor& mu, Tensor& r, const Tensor& x, const
   const Sizes s = check(x, w, b, mu, r, groups);
   with_float_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    T *pmu = mu.data<T>(), *pr = r.data<T>();
-    statistics<T>(pmu, pr, x.data<T>(), s, eps);
+    T *py = y.data<T>(), *pmu = mu.data<T>(), *pr = r.data<T>();
     if (silu)
-      normalize<true, T>(y.data<T>(), x.data<T>(), pmu, pr, pointer<T>(w), pointer<T>(b), s);
+      forward_all<true, T>(py, pmu, pr, x.data<T>(), pointer<T>(w), pointer<T>(b), s, eps);
     else
-      normalize<false, T>(y.data<T>(), x.data<T>(), pmu, pr, pointer<T>(w), pointer<T>(b), s);
+      forward_all<false, T>(py, pmu, pr, x.data<T>(), pointer<T>(w), pointer<T>(b), s, eps);
   });
 }
 
@@ -235,9 +266,9 @@ void group_norm_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tens
     const GradWriter<T> gx(dx), gw(dw), gb(db);
     const T *pdy = dy.data<T>(), *px = x.data<T>(), *pmu = mu.data<T>(), *pr = r.data<T>();
     if (silu)
-      backward<true, T>(gx, gw, gb, pdy, px, pmu, pr, pointer<T>(w), pointer<T>(b), s);
+      backward_all<true, T>(gx, gw, gb, pdy, px, pmu, pr, pointer<T>(w), pointer<T>(b), s);
     else
-      backward<false, T>(gx, gw, gb, pdy, px, pmu, pr, pointer<T>(w), pointer<T>(b), s);
+      backward_all<false, T>(gx, gw, gb, pdy, px, pmu, pr, pointer<T>(w), pointer<T>(b), s);
   });
 }
 
