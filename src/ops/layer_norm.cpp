@@ -35,6 +35,7 @@ void forward(T* y, T* mu, T* r, const T* x, const T* w, const T* b, Sizes s, dou
       GMAIL_SIMD_SUM(square)
       for (int64_t c = 0; c < s.C; ++c) square += (xn[c] - mean) * (xn[c] - mean);
       const T rstd = T(1) / std::sqrt(square / static_cast<T>(s.C) + static_cast<T>(eps));
+      GMAIL_SIMD
       for (int64_t c = 0; c < s.C; ++c) {
         const T v = (xn[c] - mean) * rstd;
         yn[c] = (w ? w[c] * v : v) + (b ? b[c] : T(0));
@@ -45,40 +46,53 @@ void forward(T* y, T* mu, T* r, const T* x, const T* w, const T* b, Sizes s, dou
   });
 }
 
-template <class T>
-void backward_x(GradWriter<T> dx, const T* dy, const T* x, const T* w, const T* mu, const T* r, Sizes s) {
-  parallel_for(s.N, 32, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      const T *xn = x + n * s.C, *dyn = dy + n * s.C;
-      T mean_g = 0, mean_gn = 0;
-      GMAIL_SIMD_SUM(mean_g, mean_gn)
-      for (int64_t c = 0; c < s.C; ++c) {
-        const T g = w ? dyn[c] * w[c] : dyn[c];
-        mean_g += g;
-        mean_gn += g * (xn[c] - mu[n]) * r[n];
-      }
-      mean_g /= static_cast<T>(s.C);
-      mean_gn /= static_cast<T>(s.C);
-      GMAIL_SIMD
-      for (int64_t c = 0; c < s.C; ++c) {
-        const T g = w ? dyn[c] * w[c] : dyn[c];
-        dx.put(n * s.C + c, r[n] * (g - mean_g - (xn[c] - mu[n]) * r[n] * mean_gn));  // eq. (2)
-      }
-    }
-  });
+// eq. (2) for row n
+template <class T, class Writer>
+void row_x(Writer dx, const T* dy, const T* x, const T* w, T mu, T r, int64_t n, int64_t C) {
+  const T *xn = x + n * C, *dyn = dy + n * C;
+  T mean_g = 0, mean_gn = 0;
+  GMAIL_SIMD_SUM(mean_g, mean_gn)
+  for (int64_t c = 0; c < C; ++c) {
+    const T g = w ? dyn[c] * w[c] : dyn[c];
+    mean_g += g;
+    mean_gn += g * (xn[c] - mu);
+  }
+  mean_g /= static_cast<T>(C);
+  mean_gn *= r * r / static_cast<T>(C);
+  GMAIL_SIMD
+  for (int64_t c = 0; c < C; ++c) {
+    const T g = w ? dyn[c] * w[c] : dyn[c];
+    dx.put(n * C + c, r * (g - mean_g - (xn[c] - mu) * mean_gn));
+  }
 }
 
+// eq. (3) for row n: dw in the first C sums, db in the next
 template <class T>
-void backward_wb(GradWriter<T> dw, GradWriter<T> db, const T* dy, const T* x, const T* mu, const T* r,
-                 Sizes s) {
+void row_wb(T* sums, const T* dy, const T* x, T mu, T r, int64_t n, int64_t C) {
+  const T *xn = x + n * C, *dyn = dy + n * C;
+  T* const sums_b = sums + C;
+  GMAIL_SIMD
+  for (int64_t c = 0; c < C; ++c) {
+    sums[c] += dyn[c] * (xn[c] - mu) * r;
+    sums_b[c] += dyn[c];
+  }
+}
+
+// dx may be absent; a row serves (2) and (3) while it is in the cache
+template <class T>
+void backward(GradWriter<T> dx, GradWriter<T> dw, GradWriter<T> db, const T* dy, const T* x, const T* w,
+              const T* mu, const T* r, Sizes s) {
+  const auto one_row = [=](int64_t n) {
+    with_writer(dx, [=](auto out) { row_x<T>(out, dy, x, w, mu[n], r[n], n, s.C); });
+  };
+  if (!dw && !db)
+    return parallel_for(s.N, 32, [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; ++n) one_row(n);
+    });
   const Scratch<T> sums(2 * s.C);
-  sum_rows(sums.data(), s.N, 2 * s.C, [&](int64_t n, T* partial) {  // eq. (3)
-    const T *xn = x + n * s.C, *dyn = dy + n * s.C;
-    GMAIL_SIMD
-    for (int64_t c = 0; c < s.C; ++c) {
-      partial[c] += dyn[c] * (xn[c] - mu[n]) * r[n];
-      partial[s.C + c] += dyn[c];
-    }
+  sum_rows(sums.data(), s.N, 2 * s.C, [&](int64_t n, T* partial) {
+    if (dx) one_row(n);
+    row_wb<T>(partial, dy, x, mu[n], r[n], n, s.C);
   });
   for (int64_t c = 0; c < s.C; ++c) {
     if (dw) dw.put(c, sums[c]);
@@ -100,12 +114,13 @@ void layer_norm_forward(Tensor& y, Tensor& mu, Tensor& r, const Tensor& x, const
 
 void layer_norm_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
                          const Tensor& mu, const Tensor& r) {
+  if (!dx && !dw && !db) return;
   const Sizes s = check(x, w, Tensor());
   with_float_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T *pdy = dy.data<T>(), *px = x.data<T>(), *pmu = mu.data<T>(), *pr = r.data<T>();
-    if (dx) backward_x<T>(GradWriter<T>(dx), pdy, px, w ? w.data<T>() : nullptr, pmu, pr, s);
-    if (dw || db) backward_wb<T>(GradWriter<T>(dw), GradWriter<T>(db), pdy, px, pmu, pr, s);
+    backward<T>(GradWriter<T>(dx), GradWriter<T>(dw), GradWriter<T>(db), pdy, px, w ? w.data<T>() : nullptr,
+                pmu, pr, s);
   });
 }
 
