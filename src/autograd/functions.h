@@ -57,7 +57,7 @@ Var activation(Tape& tape, const Var& x,
                Activation kind);      // quick_gelu gelu_erf gelu_tanh silu relu tanh  ops/activation.h
 Var geglu(Tape& tape, const Var& x);  // (..., 2C) -> (..., C)                     ops/geglu.h
 Var dropout(Tape& tape, const Var& x, double p,
-            const DropoutKey& key);  // no-op when not recording         ops/dropout.h
+            const DropoutKey& key);  // no-op outside training             ops/dropout.h
 
 // --- normalisation (fn_norm.cpp) ---
 Var layer_norm(Tape& tape, const Var& x, const Var& w, const Var& b, double eps);  // ops/layer_norm.h
