@@ -197,7 +197,9 @@ TEST_CASE("gemm: the kernels of every instruction set that runs here") {
             columns[static_cast<size_t>(q * m + i)] = a[static_cast<size_t>(i * k + q)];
         cpu::GemmTile<float> tile;
         tile.rows = rows.data();
-        tile.a = columns.data();
+        const cpu::GemmRun<float> runs[] = {{columns.data(), 0, 5}, {columns.data() + 5 * m, 5, k - 5}};
+        tile.runs = runs;
+        tile.run_count = 2;
         tile.a_step = m;
         tile.kc = k;
         tile.b = b.data();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/parallel_for.h"
+#include "ops/conv2d_grid.h"
 #include "ops/gemm.h"
 #include "ops/gemm_select.h"
 #include "ops/linear.h"
@@ -25,29 +26,12 @@ Shape conv2d_shape(const Shape& x, const Shape& w, int stride, int pad) {
 namespace cpu {
 namespace {
 
-struct Sizes {
-  int64_t B, H, W, I, O, kh, kw, Ho, Wo, stride, pad;
-  [[nodiscard]] bool pointwise() const { return kh == 1 && kw == 1 && stride == 1 && pad == 0; }
-};
+using namespace conv;
 
 Sizes sizes_of(const Shape& x, const Shape& w, int stride, int pad) {
   const Shape y = conv2d_shape(x, w, stride, pad);
   return {x[0], x[1], x[2], x[3], w[0], w[2], w[3], y[1], y[2], stride, pad};
 }
-
-// A grid of output pixels (u, v) and the source pixels that they meet: (u step + dh, v step + dw) for each
-// tap, `width` consecutive elements from there. The result of (u, v) belongs to pixel (u out_step + out_h, v
-// out_step + out_w).
-struct Grid {
-  int64_t B, U, V;
-  int64_t H, W, C;  // source
-  int64_t step, width;
-  std::vector<int64_t> dh, dw;
-  int64_t out_H, out_W, out_step, out_h, out_w;
-  [[nodiscard]] int64_t taps() const { return static_cast<int64_t>(dh.size()); }
-  [[nodiscard]] int64_t pixels() const { return B * U * V; }
-  [[nodiscard]] int64_t depth() const { return taps() * width; }
-};
 
 struct Pixel {
   int64_t b, u, v;
@@ -64,22 +48,6 @@ const T* source(const Grid& g, const T* x, const T* zeros, const Pixel& p, size_
   const int64_t h = p.u * g.step + g.dh[tap], w = p.v * g.step + g.dw[tap];
   return h < 0 || h >= g.H || w < 0 || w >= g.W ? zeros : x + ((p.b * g.H + h) * g.W + w) * g.C;
 }
-
-// The taps of eq. (1). Without padding a row of the kernel meets consecutive memory and is one tap.
-Grid forward_grid(const Sizes& s) {
-  Grid g{s.B, s.Ho, s.Wo, s.H, s.W, s.I, s.stride, s.I, {}, {}, s.Ho, s.Wo, 1, 0, 0};
-  if (s.pad == 0) g.width = s.kw * s.I;
-  for (int64_t p = 0; p < s.kh; ++p)
-    for (int64_t q = 0; q < (s.pad == 0 ? 1 : s.kw); ++q)
-      g.dh.push_back(p - s.pad), g.dw.push_back(q - s.pad);
-  return g;
-}
-
-// Columns of the packed matrix at one time, so that a block of it stays in the second-level cache.
-template <class T>
-constexpr int64_t kColumns = 1536 / static_cast<int64_t>(sizeof(T));
-template <class T>
-constexpr int64_t kDepth = 1280 / static_cast<int64_t>(sizeof(T));
 
 // out (pixels, n) = taps of x times the packed matrix (taps * width, n).
 template <class T>
@@ -191,15 +159,23 @@ class Correlation {
   Scratch<T> zeros_;
 };
 
-// w as (taps, I; O), packed.
+// w as (taps, I; O), packed: panels of outputs are transposed, then their rows put in the order of the taps.
 template <class T>
 void pack_forward(T* packed, const T* w, const Sizes& s) {
-  const int64_t taps = s.kh * s.kw;
-  const Scratch<T> rows(s.O * taps * s.I);
-  for (int64_t o = 0; o < s.O; ++o)
-    for (int64_t i = 0; i < s.I; ++i)
-      for (int64_t t = 0; t < taps; ++t) rows[(o * taps + t) * s.I + i] = w[(o * s.I + i) * taps + t];
-  pack_b<T>(packed, rows.data(), taps * s.I, true, taps * s.I, s.O);
+  const GemmKernels<T>& kernels = gemm_kernels<T>();
+  const int64_t taps = s.kh * s.kw, depth = taps * s.I, nr = kernels.nr;
+  parallel_for(
+      (s.O + nr - 1) / nr, std::max<int64_t>(1, 16384 / (depth * nr)), [&](int64_t begin, int64_t end) {
+        const Scratch<T> rows(depth * nr);
+        for (int64_t j = begin * nr; j < std::min(s.O, end * nr); j += nr) {
+          const int64_t width = s.O - j <= nr / 2 ? nr / 2 : nr;
+          kernels.pack_transposed(rows.data(), width, w + j * depth, depth, std::min(width, s.O - j), depth);
+          T* const panel = packed + j * depth;
+          for (int64_t i = 0; i < s.I; ++i)
+            for (int64_t t = 0; t < taps; ++t)
+              std::copy_n(rows.data() + (i * taps + t) * width, width, panel + (t * s.I + i) * width);
+        }
+      });
 }
 
 template <class T>
@@ -215,12 +191,30 @@ void forward(T* y, const T* x, const Tensor& w, const T* b, const Sizes& s) {
   Correlation<T>(grid, x, kept ? kept.get() : scratch.data(), s.O, b).run(out);
 }
 
+// w as (chosen taps, O; I), packed.
+template <class T>
+void pack_backward(T* packed, const T* w, const std::vector<int64_t>& chosen, const Sizes& s) {
+  const int64_t nr = gemm_kernels<T>().nr, taps = s.kh * s.kw,
+                depth = static_cast<int64_t>(chosen.size()) * s.O;
+  const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, depth * nr));
+  parallel_for((s.I + nr - 1) / nr, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin * nr; j < std::min(s.I, end * nr); j += nr) {
+      const int64_t width = s.I - j <= nr / 2 ? nr / 2 : nr, n = std::min(width, s.I - j);
+      T* row = packed + j * depth;
+      for (const int64_t t : chosen)
+        for (int64_t o = 0; o < s.O; ++o, row += width) {
+          for (int64_t i = 0; i < n; ++i) row[i] = w[(o * s.I + j + i) * taps + t];
+          std::fill(row + n, row + width, T(0));
+        }
+    }
+  });
+}
+
 // Eq. (2) is a convolution of dy for each residue (h mod stride, w mod stride): only the taps that divide
 // take part.
 template <class T>
 void backward_x(GradWriter<T> dx, const T* dy, const T* w, const Sizes& s) {
-  const int64_t taps = s.kh * s.kw;
-  const Scratch<T> rows(taps * s.O * s.I), packed(packed_size<T>(taps * s.O, s.I));
+  const Scratch<T> packed(packed_size<T>(s.kh * s.kw * s.O, s.I));
   for (int64_t h = 0; h < std::min(s.stride, s.H); ++h)
     for (int64_t c = 0; c < std::min(s.stride, s.W); ++c) {
       Grid g{s.B,
@@ -238,73 +232,16 @@ void backward_x(GradWriter<T> dx, const T* dy, const T* w, const Sizes& s) {
              s.stride,
              h,
              c};
+      std::vector<int64_t> chosen;
       for (int64_t p = (h + s.pad) % s.stride; p < s.kh; p += s.stride)
         for (int64_t q = (c + s.pad) % s.stride; q < s.kw; q += s.stride) {
-          T* const block = rows.data() + g.depth() * s.I;  // (O, I) of this tap
-          for (int64_t o = 0; o < s.O; ++o)
-            for (int64_t i = 0; i < s.I; ++i) block[o * s.I + i] = w[(o * s.I + i) * taps + p * s.kw + q];
+          chosen.push_back(p * s.kw + q);
           g.dh.push_back((h + s.pad - p) / s.stride);
           g.dw.push_back((c + s.pad - q) / s.stride);
         }
-      pack_b<T>(packed.data(), rows.data(), s.I, false, g.depth(), s.I);
+      pack_backward(packed.data(), w, chosen, s);
       Correlation<T>(g, dy, packed.data(), s.I, nullptr).run(dx);
     }
-}
-
-// Rows of A for eq. (3): element i of strip [i0, i0 + m) at the pixels [p0, p0 + kc), one tap.
-template <class T>
-void gather(T* a, const Grid& g, const T* x, const T* zeros, size_t tap, int64_t i0, int64_t m, int64_t p0,
-            int64_t kc) {
-  Pixel p = pixel(g, p0);
-  for (int64_t k = 0; k < kc; ++k, a += m, advance(g, p)) {
-    const T* from = source(g, x, zeros, p, tap) + i0;
-    for (int64_t i = 0; i < m; ++i) a[i] = from[i];
-  }
-}
-
-// Eq. (3), one strip of rows of dW (taps * width, O) at a time; the pixels are summed in order.
-template <class T>
-void backward_w(GradWriter<T> dw, const T* dy, const T* x, const Sizes& s) {
-  const GemmKernels<T>& kernels = gemm_kernels<T>();
-  const Grid g = forward_grid(s);
-  const int64_t strips = (g.width + kernels.mr - 1) / kernels.mr, nr = kernels.nr, taps = s.kh * s.kw;
-  const int64_t chunk =
-      std::min(g.pixels(), std::max<int64_t>(1, (8 << 20) / s.O / 8 / kDepth<T>) * kDepth<T>);
-  const Scratch<T> packed(packed_size<T>(chunk, s.O)), sums(g.depth() * s.O), zeros(g.width);
-  std::fill_n(zeros.data(), g.width, T(0));
-  std::fill_n(sums.data(), g.depth() * s.O, T(0));
-  for (int64_t p0 = 0; p0 < g.pixels(); p0 += chunk) {
-    const int64_t length = std::min(chunk, g.pixels() - p0);
-    pack_b<T>(packed.data(), dy + p0 * s.O, s.O, false, length, s.O);
-    parallel_for(g.taps() * strips, 1, [&](int64_t begin, int64_t end) {
-      const Scratch<T> a(kernels.mr * kDepth<T>);
-      for (int64_t task = begin; task < end; ++task) {
-        const int64_t tap = task / strips, i0 = task % strips * g.width / strips;
-        const int64_t m = (task % strips + 1) * g.width / strips - i0;
-        for (int64_t p = 0; p < length; p += kDepth<T>) {
-          GemmTile<T> tile;
-          tile.kc = std::min(kDepth<T>, length - p);
-          gather(a.data(), g, x, zeros.data(), static_cast<size_t>(tap), i0, m, p0 + p, tile.kc);
-          tile.a = a.data();
-          tile.a_step = m;
-          tile.beta = 1;
-          tile.ldc = tile.ld_in = s.O;
-          for (int64_t j = 0; j < s.O; j += nr) {
-            const bool half = s.O - j <= nr / 2;
-            tile.ldb = half ? nr / 2 : nr;
-            tile.b = packed.data() + j * length + p * tile.ldb;
-            tile.c = sums.data() + (tap * g.width + i0) * s.O + j;
-            tile.c_in = tile.c;
-            tile.n = std::min(tile.ldb, s.O - j);
-            (half ? kernels.cols_half : kernels.cols_full)[m - 1](tile);
-          }
-        }
-      }
-    });
-  }
-  for (int64_t o = 0; o < s.O; ++o)
-    for (int64_t i = 0; i < s.I; ++i)
-      for (int64_t t = 0; t < taps; ++t) dw.put((o * s.I + i) * taps + t, sums[(t * s.I + i) * s.O + o]);
 }
 
 }  // namespace
@@ -330,7 +267,7 @@ void conv2d_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& 
   with_float_type(dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (dx) backward_x<T>(GradWriter<T>(dx), dy.data<T>(), w.data<T>(), s);
-    if (dw) backward_w<T>(GradWriter<T>(dw), dy.data<T>(), x.data<T>(), s);
+    if (dw) weight_gradient<T>(GradWriter<T>(dw), dy.data<T>(), x.data<T>(), s);
   });
 }
 

@@ -156,7 +156,9 @@ class Block {
 
   void load_a(GemmTile<T>& tile, const T** rows, int64_t i0, int64_t m, int64_t k, int64_t kc, int64_t s) {
     if (g_.trans_a) {
-      tile.a = c_.a_strips ? c_.a_strips + (s * c_.kp + k) * kernels_.mr : g_.a + (c_.k0 + k) * g_.lda + i0;
+      run_ = {c_.a_strips ? c_.a_strips + (s * c_.kp + k) * kernels_.mr : g_.a + (c_.k0 + k) * g_.lda + i0, 0,
+              kc};
+      tile.runs = &run_;
       tile.a_step = c_.a_strips ? kernels_.mr : g_.lda;
       return;
     }
@@ -174,6 +176,7 @@ class Block {
   const GemmKernels<T>& kernels_;
   const Chunk<T>& c_;
   Scratch<T> copy_;
+  GemmRun<T> run_{};
   bool copies_ = false;
 };
 

@@ -13,17 +13,22 @@ constexpr int kTileAhead = 8;
 constexpr int kSmallSide =
     8;  // products with so few rows (or columns) take the kernels `dot` and `tile` unpacked
 
-// C[0..m) x [0..n) = alpha * A B + beta * C_in + bias. B is a panel: `kc * taps` rows, `ldb` apart, n columns
-// of them used. A comes as rows (one pointer for each tap and row, `kc` consecutive elements from offset
-// `a_offset`) or as columns (element (i, k) at a[k * a_step + i]).
+// Consecutive k of a product with A by columns: element (i, k) at a[k * a_step + i], row b_row + k of B.
+template <class T>
+struct GemmRun {
+  const T* a;
+  int64_t b_row, length;
+};
+
+// C (m, n) = alpha * A B + beta * C_in + bias. B is a panel of rows ldb apart. A comes as rows (a pointer for
+// each tap and row, kc consecutive elements from a_offset) or as columns (runs, each moved by a_offset).
 template <class T>
 struct GemmTile {
   const T* const* rows = nullptr;
+  int64_t taps = 1, kc = 0;
+  const GemmRun<T>* runs = nullptr;
+  int64_t run_count = 1, a_step = 0;
   int64_t a_offset = 0;
-  int64_t taps = 1;
-  const T* a = nullptr;
-  int64_t a_step = 0;
-  int64_t kc = 0;
   const T* b = nullptr;
   int64_t ldb = 0;
   T alpha = 1, beta = 0;

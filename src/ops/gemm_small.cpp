@@ -74,11 +74,11 @@ void column_panel(const GemmKernels<T>& kernels, const Small<T>& s, const T* a, 
   const Scratch<T> edge(n == width ? 0 : width * std::min(kDepth, s.k));
   for (int64_t k0 = 0; k0 < s.k; k0 += kDepth) {
     GemmTile<T> tile;
-    tile.kc = std::min(kDepth, s.k - k0);
+    const int64_t kc = std::min(kDepth, s.k - k0);
     tile.b = s.b + k0 * s.ldb + j0;
     tile.ldb = s.ldb;
     if (n != width) {  // a vector would read past the end of the row
-      kernels.pack(edge.data(), width, tile.b, s.ldb, n, tile.kc);
+      kernels.pack(edge.data(), width, tile.b, s.ldb, n, kc);
       tile.b = edge.data();
       tile.ldb = width;
     }
@@ -88,7 +88,8 @@ void column_panel(const GemmKernels<T>& kernels, const Small<T>& s, const T* a, 
     tile.ldc = tile.ld_in = ld_out;
     for (int64_t i = 0; i < s.m; i += kernels.mr) {
       const int64_t rows = std::min<int64_t>(kernels.mr, s.m - i);
-      tile.a = a + k0 * s.m + i;
+      const GemmRun<T> run{a + k0 * s.m + i, 0, kc};
+      tile.runs = &run;
       tile.c = out + i * ld_out;
       tile.c_in = k0 == 0 ? nullptr : tile.c;
       (half ? kernels.cols_half : kernels.cols_full)[rows - 1](tile);
