@@ -295,6 +295,9 @@ template <class T>
 void gemm(const Gemm<T>& g) {
   if (g.m <= 0 || g.n <= 0) return;
   if (std::min(g.m, g.n) <= kSmallSide || g.k == 0) return gemm_small(g);
+#if GMAIL_CBLAS
+  if (gemm_cblas(g)) return;
+#endif
   const int64_t nr = gemm_kernels<T>().nr, rest = g.n % nr;
   if (rest == 0 || rest > 2 || g.n < nr) return multiply(g);
   // one or two columns beyond the last whole tile would cost half a tile: they are dot products

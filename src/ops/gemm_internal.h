@@ -9,4 +9,10 @@ namespace gmail::cpu {
 template <class T>
 void gemm_small(const Gemm<T>& g);
 
+#if GMAIL_CBLAS
+// True if a CBLAS has computed it.
+template <class T>
+bool gemm_cblas(const Gemm<T>& g);
+#endif
+
 }  // namespace gmail::cpu

@@ -50,6 +50,12 @@ template const GemmKernels<double>& gemm_kernels<double>();
 
 namespace gmail {
 
-std::string gemm_backend() { return std::string("own ") + cpu::gemm_kernels<float>().name; }
+std::string gemm_backend() {
+#if GMAIL_CBLAS
+  return "cblas";
+#else
+  return std::string("own ") + cpu::gemm_kernels<float>().name;
+#endif
+}
 
 }  // namespace gmail
