@@ -19,5 +19,6 @@ void add_classify(Program& program);
 void add_eval(Program& program);
 void add_demo(Program& program);
 void add_info(Program& program);
+void add_bench(Program& program);
 
 }  // namespace gmail::cli

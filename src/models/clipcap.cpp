@@ -158,16 +158,21 @@ void advance(Search& search, const Tensor& logits, const DecodeOptions& options,
 
 std::vector<Decoded> ClipCap::decode(const Context& ctx, const Tensor& embeddings,
                                      const DecodeOptions& options) {
+  Tape tape(ctx, false);
+  return decode_prefix(ctx, prefix(tape, Var(embeddings)).value, options);
+}
+
+std::vector<Decoded> ClipCap::decode_prefix(const Context& ctx, const Tensor& prefixes,
+                                            const DecodeOptions& options) {
   GMAIL_INPUT(options.beams >= 1 && options.max_length >= 1 && options.min_length <= options.max_length,
               "[decode] beams ", options.beams, ", lengths ", options.min_length, " to ", options.max_length);
-  GMAIL_INPUT(config.prefix_length + options.max_length <= config.gpt.n_positions, "[decode] max length ",
-              options.max_length, ": the captioner has ", config.gpt.n_positions - config.prefix_length,
-              " positions");
+  const int64_t k = prefixes.size(1);
+  GMAIL_INPUT(k + options.max_length <= config.gpt.n_positions, "[decode] max length ", options.max_length,
+              ": the captioner has ", config.gpt.n_positions - k, " positions");
   Tape tape(ctx, false);
   KvCache cache;
-  Var hidden = gpt.hidden(tape, prefix(tape, Var(embeddings)), &cache);
-  hidden = slice(tape, hidden, 1, config.prefix_length - 1, config.prefix_length);
-  std::vector<Search> searches(static_cast<size_t>(embeddings.size(0)));
+  Var hidden = slice(tape, gpt.hidden(tape, Var(prefixes), &cache), 1, k - 1, k);
+  std::vector<Search> searches(static_cast<size_t>(prefixes.size(0)));
   for (size_t i = 0; i < searches.size(); ++i) searches[i].live = {Beam{{}, static_cast<int64_t>(i)}};
   for (;;) {
     const Tensor logits = gpt.logits(tape, reshape(tape, hidden, {hidden.size(0), config.gpt.n_embd})).value;

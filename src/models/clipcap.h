@@ -48,6 +48,9 @@ struct ClipCap {
   // result is independent of the batch it is in.
   [[nodiscard]] std::vector<Decoded> decode(const Context& ctx, const Tensor& embeddings,
                                             const DecodeOptions& options);
+  // the same from prefixes (B, k, C)
+  [[nodiscard]] std::vector<Decoded> decode_prefix(const Context& ctx, const Tensor& prefixes,
+                                                   const DecodeOptions& options);
 };
 
 }  // namespace gmail

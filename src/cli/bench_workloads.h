@@ -1,0 +1,33 @@
+// What `gmail bench cpu` times. Weights and inputs are random numbers keyed by the seed; no file is read.
+//   C1              CLIP ViT-B/32 image encode, 1 and 32 images of 224 x 224, frozen weights
+//   C2              its text encode, 1 and 32 texts of 77 tokens
+//   C3              a training step of a tiny ViT: forward, backward, AdamW (bench_tiny_vit.h)
+//   C4              GPT-2 small: 20 tokens after a prefix of 10 vectors, greedy and 5 beams, key-value cache
+//   C5              matrix products x w^T of float32, the weight packed beforehand or not
+//   clip-step       the demo's step of CLIP pretraining, 64 pairs
+//   generator-step  the demo's step of the generator, 32 images
+#pragma once
+
+#include "cli/bench_timing.h"
+#include "core/context.h"
+
+namespace gmail::cli {
+
+[[nodiscard]] const std::vector<std::string>& workload_names();
+
+// The parts of one of the names, set up one at a time: a call makes the part, which frees its memory when
+// it goes.
+using MakeWorkload = std::function<Workload()>;
+[[nodiscard]] std::vector<MakeWorkload> make_workloads(const std::string& name, const Context& ctx,
+                                                       uint64_t seed);
+
+// by bench_models.cpp and bench_training.cpp
+[[nodiscard]] Workload image_encode(const Context& ctx, uint64_t seed, int64_t batch);
+[[nodiscard]] Workload text_encode(const Context& ctx, uint64_t seed, int64_t batch);
+[[nodiscard]] Workload caption_decode(const Context& ctx, uint64_t seed, int beams);
+[[nodiscard]] Workload matrix_product(uint64_t seed, int64_t m, int64_t n, int64_t k, bool packed);
+[[nodiscard]] Workload tiny_vit_step(const Context& ctx, uint64_t seed);
+[[nodiscard]] Workload clip_step(const Context& ctx, uint64_t seed);
+[[nodiscard]] Workload generator_step(const Context& ctx, uint64_t seed);
+
+}  // namespace gmail::cli
