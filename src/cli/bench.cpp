@@ -148,9 +148,8 @@ void run(Command& c, Options& o) {
 }  // namespace
 
 void add_bench(Program& program) {
-  CLI::App* bench = program.app.add_subcommand("bench", "time the project's work on this machine");
-  bench->require_subcommand(1);
-  program.add<Options>(*bench, "cpu", "CLIP, GPT-2, training steps and matrix products on the CPU", setup,
+  CLI::App& group = program.group("bench", "time the project's work on this machine");
+  program.add<Options>(group, "cpu", "CLIP, GPT-2, training steps and matrix products on the CPU", setup,
                        run);
 }
 
