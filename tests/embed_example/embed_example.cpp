@@ -10,6 +10,7 @@ int main() {
   const Tensor query = Tensor::from(std::vector<float>{1, 1}, {1, 2});
   const Tensor gallery = Tensor::from(std::vector<float>{-1, 0, 2, 2, 0, 3}, {3, 2});
   std::cout << "gmail " << gmail::build_info().version << '\n';
-  for (const gmail::Ranked& r : gmail::rank(query, gallery, 2)[0])
+  const auto ranked = gmail::rank(query, gallery, 2);
+  for (const gmail::Ranked& r : ranked[0])
     std::cout << r.index << ' ' << r.score << '\n';
 }
