@@ -36,7 +36,9 @@ DemoRecipe quick_recipe() {
   r.clip.vision = {64, 256, 2, 2, Activation::quick_gelu, 1e-5};
   r.clip.text = {64, 256, 2, 2, Activation::quick_gelu, 1e-5};
   r.clip.projection_dim = 64;
+  r.pretrain_batch = 64;
   r.pretrain_steps = 150;
+  r.pretrain_lr = 2e-3;
   r.unet.cross_attention_dim = r.unet.pooled_dim = 64;
   r.unet.block_out_channels = {16, 32, 32};
   r.unet.attention_head_dim = {1, 1, 1};

@@ -16,12 +16,12 @@ struct DemoRecipe {
 
   // f_r
   ClipConfig clip;
-  int64_t vocab = 640, pretrain_batch = 64, pretrain_steps = 8000;
-  double pretrain_lr = 2e-3;
+  int64_t vocab = 640, pretrain_batch = 128, pretrain_steps = 14000;
+  double pretrain_lr = 1.5e-3;
 
   // generator
   UnetConfig unet;
-  int64_t generator_batch = 32, generator_steps = 4000;
+  int64_t generator_batch = 32, generator_steps = 6000;
   double generator_lr = 1e-3;
   SampleOptions sample{.steps = 15, .guidance = 3, .clamp = 1, .batch = 64};
   int64_t judged = 240;  // generated images of one solid, fresh captions, named by the aligned f_g

@@ -57,7 +57,7 @@ bool cone_at(float u, float v, Normal& n) {
 }
 
 bool cylinder_at(float u, float v, Normal& n) {
-  constexpr float width = 0.66F, sag = 0.2F, foot = -0.8F, head = 0.78F;
+  constexpr float width = 0.54F, sag = 0.17F, foot = -0.83F, head = 0.82F;
   const float w = u / width, lift = (v - head) / sag;
   if (std::abs(w) > 1) return false;
   if (w * w + lift * lift <= 1) {
@@ -71,7 +71,7 @@ bool cylinder_at(float u, float v, Normal& n) {
 }
 
 bool ring_at(float u, float v, Normal& n) {
-  constexpr float middle = 0.70F, thickness = 0.30F;
+  constexpr float middle = 0.74F, thickness = 0.25F;
   const float rho = std::sqrt(u * u + v * v), q = (rho - middle) / thickness;
   if (std::abs(q) > 1) return false;
   n = {u / rho * q, v / rho * q, std::sqrt(1 - q * q)};
