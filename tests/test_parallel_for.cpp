@@ -1,5 +1,5 @@
-// Protects parallel_for: every index once and in the chunks that the sizes alone decide, calls from inside a body and
-// from several threads at once, exceptions, a changing number of threads.
+// Protects parallel_for: every index once and in the chunks that the sizes alone decide, calls from inside a
+// body and from several threads at once, exceptions, a changing number of threads.
 #include "catch.h"
 
 #include <algorithm>
@@ -50,7 +50,8 @@ TEST_CASE("parallel_for: nothing to do") {
   CHECK(calls == 0);
 }
 
-TEST_CASE("parallel_for: many short jobs one after the other") {  // a worker that comes late must not join a closed job
+// A worker that comes late must not join a closed job.
+TEST_CASE("parallel_for: many short jobs one after the other") {
   const Threads scope(4);
   std::atomic<int64_t> sum = 0;
   for (int job = 0; job < 5000; ++job)

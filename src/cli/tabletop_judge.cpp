@@ -8,25 +8,17 @@ namespace {
 
 constexpr int64_t kColours = std::ssize(kColourNames), kShapes = std::ssize(kSolidNames);
 
-// prompt p speaks of colour p / prompts per colour and so on; templates are alike for every class
-struct Prompts {
-  std::vector<std::string> texts;
-  std::vector<int32_t> colour, shape;
-};
+// Three prompts for each pair, colour by colour: prompt p is of pair p / 3.
+constexpr std::array<const char*, 3> kSizes{"", "large ", "small "};
 
-Prompts make_prompts() {
-  Prompts p;
-  for (int64_t c = 0; c < kColours; ++c)
-    for (int64_t s = 0; s < kShapes; ++s)
-      for (const char* size : {"", "large ", "small "}) {
-        const std::string colour(kColourNames[static_cast<size_t>(c)]),
-            shape(kSolidNames[static_cast<size_t>(s)]);
-        const std::string article = *size == '\0' && colour == "orange" ? "an " : "a ";
-        p.texts.push_back(article + size + colour + " " + shape);
-        p.colour.push_back(static_cast<int32_t>(c));
-        p.shape.push_back(static_cast<int32_t>(s));
-      }
-  return p;
+std::vector<std::string> make_prompts() {
+  std::vector<std::string> prompts;
+  for (const std::string_view colour : kColourNames)
+    for (const std::string_view shape : kSolidNames)
+      for (const char* size : kSizes)
+        prompts.push_back(
+            concat(*size == '\0' && colour == "orange" ? "an " : "a ", size, colour, " ", shape));
+  return prompts;
 }
 
 template <size_t N>
@@ -38,33 +30,31 @@ int32_t index_in(const std::array<std::string_view, N>& names, const std::string
       concat("record \"", id, "\": field \"label\": expected a colour and a shape, found \"", word, "\""));
 }
 
-double top1(const Tensor& images, const Tensor& prompts, const std::vector<int32_t>& classes, int64_t count,
-            const std::vector<int32_t>& labels) {
-  const auto of = [](const std::vector<int32_t>& v) {
-    return Tensor::from(v, {static_cast<int64_t>(v.size())});
-  };
-  return accuracy(classify(images, class_weights(prompts, of(classes), count)), of(labels), count).top1;
-}
-
 }  // namespace
 
 NamingAccuracy name_solids(const Context& ctx, ClipModel& model, const Tensor& images,
                            const Manifest& manifest) {
-  const Prompts prompts = make_prompts();
-  std::vector<int32_t> pair, colours, shapes, pairs;
-  for (size_t i = 0; i < prompts.texts.size(); ++i)
-    pair.push_back(static_cast<int32_t>(prompts.colour[i] * kShapes + prompts.shape[i]));
-  for (const Record& r : manifest.records) {
-    const std::string label = r.label.value_or("");
+  const std::vector<std::string> prompts = make_prompts();
+  Tensor pair = Tensor::empty({std::ssize(prompts)}, DType::int32);
+  for (int64_t p = 0; p < pair.numel(); ++p)
+    pair.data<int32_t>()[p] = static_cast<int32_t>(p / std::ssize(kSizes));
+  const Tensor weights = class_weights(embed_texts(ctx, model, prompts), pair, kColours * kShapes);
+  const Tensor named = classify(images, weights);
+  NamingAccuracy right;
+  for (int64_t i = 0; i < manifest.size(); ++i) {
+    const std::string label = manifest[i].label.value_or("");
     const size_t blank = label.find(' ');
-    colours.push_back(index_in(kColourNames, label.substr(0, blank), r.id));
-    shapes.push_back(index_in(kSolidNames, blank == std::string::npos ? "" : label.substr(blank + 1), r.id));
-    pairs.push_back(static_cast<int32_t>(colours.back() * kShapes + shapes.back()));
+    const int32_t colour = index_in(kColourNames, label.substr(0, blank), manifest[i].id);
+    const int32_t shape =
+        index_in(kSolidNames, blank == std::string::npos ? "" : label.substr(blank + 1), manifest[i].id);
+    const int32_t found = named.data<int32_t>()[i];
+    right.colour += found / kShapes == colour ? 1 : 0;
+    right.shape += found % kShapes == shape ? 1 : 0;
+    right.both += found == colour * kShapes + shape ? 1 : 0;
   }
-  const Tensor texts = embed_texts(ctx, model, prompts.texts);
-  return {top1(images, texts, prompts.colour, kColours, colours),
-          top1(images, texts, prompts.shape, kShapes, shapes),
-          top1(images, texts, pair, kColours * kShapes, pairs)};
+  for (double* count : {&right.colour, &right.shape, &right.both})
+    *count *= 100 / static_cast<double>(manifest.size());
+  return right;
 }
 
 }  // namespace gmail::cli

@@ -1,5 +1,6 @@
-// Zero-shot naming of single solids: the prompts of the built-in world's colours, shapes and their 48 pairs,
-// and the accuracies that image embeddings reach with a text tower.
+// Zero-shot naming of single solids: each image gets the best of the 48 pairs of a colour and a shape ("a red
+// ball", "a large red ball", "a small red ball"), and we count how often its colour, its shape and both are
+// right.
 #pragma once
 
 #include "data/manifest.h"

@@ -11,6 +11,5 @@ int main() {
   const Tensor gallery = Tensor::from(std::vector<float>{-1, 0, 2, 2, 0, 3}, {3, 2});
   std::cout << "gmail " << gmail::build_info().version << '\n';
   const auto ranked = gmail::rank(query, gallery, 2);
-  for (const gmail::Ranked& r : ranked[0])
-    std::cout << r.index << ' ' << r.score << '\n';
+  for (const gmail::Ranked& r : ranked[0]) std::cout << r.index << ' ' << r.score << '\n';
 }
