@@ -10,7 +10,7 @@ namespace gmail {
 namespace {
 
 // Big enough for a recogniser to see the shape in 32 x 32 pixels: {small, large} for one, two, three solids.
-constexpr std::array<std::array<double, 2>, 3> kRadius{{{0.25, 0.36}, {0.19, 0.29}, {0.14, 0.21}}};
+constexpr std::array<std::array<double, 2>, 3> kRadius{{{0.25, 0.36}, {0.19, 0.29}, {0.13, 0.20}}};
 constexpr std::array<double, 3> kCountWeight{0.5, 0.4, 0.1};
 constexpr double kMargin =
     0.03;  // kept free at the picture's edges, so that the camera's jitter cuts nothing off
