@@ -16,7 +16,7 @@ struct DemoRecipe {
 
   // f_r
   ClipConfig clip;
-  int64_t vocab = 640, pretrain_batch = 128, pretrain_steps = 14000;
+  int64_t vocab = 640, pretrain_batch = 128, pretrain_steps = 6000;
   double pretrain_lr = 1.5e-3;
 
   // generator
