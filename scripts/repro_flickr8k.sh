@@ -22,25 +22,25 @@ manifest=$out/photos/manifest.jsonl
 
 note f_r
 "$gmail" pretrain --manifest "$manifest" --split train --model "$config/clip.json" --vocab 4096 --cache "$out/photos.cache" \
-  --batch 128 --steps "$(steps 5000)" --lr 1e-3 --weight-decay 0.2 --crop 4 --flip --seed "$seed" --out "$out/clip" --resume
+  --batch 128 --steps "$(steps 4000)" --lr 1e-3 --weight-decay 0.2 --crop 4 --flip --seed "$seed" --out "$out/clip" --resume
 
 note generator
 "$gmail" generator --model "$out/clip" --manifest "$manifest" --split train --unet "$config/unet.json" --cache "$out/photos.cache" \
-  --batch 32 --steps "$(steps 2500)" --lr 1e-3 --flip --seed "$seed" --out "$out/generator" --resume
+  --batch 32 --steps "$(steps 1000)" --lr 1e-3 --flip --seed "$seed" --out "$out/generator" --resume
 
 note generate
 "$gmail" generate --model "$out/clip" --generator "$out/generator" --manifest "$manifest" --split train --steps 15 \
-  --guidance 3 --name flickr8k-small --limit "$(steps 3000)" --seed "$seed" --out "$out/generated"
+  --guidance 3 --name flickr8k-small --limit "$(steps 2000)" --seed "$seed" --out "$out/generated"
 
 note align
 "$gmail" align --model "$out/clip" --manifest "$out/generated/manifest.jsonl" --real "$manifest" --batch 128 \
-  --steps "$(steps 500)" --lr 1e-3 --seed "$seed" --out "$out/adapter" --resume
+  --steps "$(steps 300)" --lr 1e-3 --seed "$seed" --out "$out/adapter" --resume
 
 "$gmail" eval retrieval --model "$out/clip" --manifest "$manifest" --split test --out "$out/pretrained.json"
 for arm in real generated mixed gmail; do
   note "arm $arm"
   "$gmail" finetune-text --model "$out/clip" --manifest "$out/generated/manifest.jsonl" --real "$manifest" \
-    --adapter "$out/adapter" --arm "$arm" --lora-rank 4 --batch 128 --steps "$(steps 150)" --lr 2e-4 --seed "$seed" \
+    --adapter "$out/adapter" --arm "$arm" --lora-rank 4 --batch 128 --steps "$(steps 100)" --lr 2e-4 --seed "$seed" \
     --out "$out/arms/$arm" --resume
   "$gmail" eval retrieval --model "$out/arms/$arm" --manifest "$manifest" --split test --out "$out/$arm.json"
 done
