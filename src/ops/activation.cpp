@@ -12,20 +12,26 @@ void check(const Tensor& a, const Tensor& b) {
 }
 
 template <class F, class T>
+GMAIL_WIDEST void values(T* y, const T* x, int64_t begin, int64_t end) {
+  GMAIL_SIMD
+  for (int64_t i = begin; i < end; ++i) y[i] = F::value(x[i]);
+}
+
+template <class F, class T>
 void forward(T* y, const T* x, int64_t n) {
-  parallel_for(n, kGrain, [=](int64_t begin, int64_t end) {
-    GMAIL_SIMD
-    for (int64_t i = begin; i < end; ++i) y[i] = F::value(x[i]);
-  });
+  parallel_for(n, kGrain, [=](int64_t begin, int64_t end) { values<F>(y, x, begin, end); });
+}
+
+template <class F, class T, class Writer>
+GMAIL_WIDEST void slopes(Writer dx, const T* dy, const T* x, int64_t begin, int64_t end) {
+  GMAIL_SIMD
+  for (int64_t i = begin; i < end; ++i) dx.put(i, dy[i] * F::slope(x[i]));
 }
 
 template <class F, class T>
 void backward(GradWriter<T> dx, const T* dy, const T* x, int64_t n) {
   with_writer(dx, [=](auto out) {
-    parallel_for(n, kGrain, [=](int64_t begin, int64_t end) {
-      GMAIL_SIMD
-      for (int64_t i = begin; i < end; ++i) out.put(i, dy[i] * F::slope(x[i]));
-    });
+    parallel_for(n, kGrain, [=](int64_t begin, int64_t end) { slopes<F>(out, dy, x, begin, end); });
   });
 }
 

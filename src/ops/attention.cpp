@@ -84,7 +84,7 @@ void score(T* scores, const T* q, const T* k, const Sizes& s, const Block& block
 
 // Scores -> probabilities, in place, and l (m) of eq. (1).
 template <class T>
-void softmax(T* p, T* l, const Block& block) {
+GMAIL_WIDEST void softmax(T* p, T* l, const Block& block) {
   const int64_t ld = block.ld;
   constexpr T kNone = -std::numeric_limits<T>::infinity();
   alignas(kAlignment) T top[kMaxBlock], sum[kMaxBlock];
@@ -137,7 +137,8 @@ void forward_head(T* o, T* l, const T* q, const T* k, const T* v, const Sizes& s
 
 // s -> p and dp -> ds, both in place, eq. (2).
 template <class T>
-void score_gradient(T* p, T* dp, const T* l, const T* o, const T* d_o, const Sizes& s, const Block& block) {
+GMAIL_WIDEST void score_gradient(T* p, T* dp, const T* l, const T* o, const T* d_o, const Sizes& s,
+                                 const Block& block) {
   const int64_t ld = block.ld;
   alignas(kAlignment) T lse[kMaxBlock] = {}, o_do[kMaxBlock] = {};
   for (int64_t i = 0; i < block.m; ++i) {

@@ -20,27 +20,38 @@ Sizes check(const Tensor& x, const Tensor& y) {
 }
 
 template <class T>
+GMAIL_WIDEST void forward_piece(T* y, const T* v, const T* g, int64_t begin, int64_t end) {
+  GMAIL_SIMD
+  for (int64_t c = begin; c < end; ++c) y[c] = v[c] * GeluErf::value(g[c]);  // eq. (1)
+}
+
+template <class T>
 void forward(T* y, const T* x, Sizes s) {
   parallel_pieces(s.N, s.C, [=](int64_t n, int64_t begin, int64_t end) {
-    const T *v = x + 2 * n * s.C, *g = v + s.C;
-    T* yn = y + n * s.C;
-    GMAIL_SIMD
-    for (int64_t c = begin; c < end; ++c) yn[c] = v[c] * GeluErf::value(g[c]);
+    const T* v = x + 2 * n * s.C;
+    forward_piece(y + n * s.C, v, v + s.C, begin, end);
   });
+}
+
+// row n
+template <class T, class Writer>
+GMAIL_WIDEST void backward_piece(Writer dx, const T* dy, const T* x, int64_t n, int64_t C, int64_t begin,
+                                 int64_t end) {
+  const int64_t at = 2 * n * C;
+  const T *v = x + at, *g = v + C, *dyn = dy + n * C;
+  GMAIL_SIMD
+  for (int64_t c = begin; c < end; ++c) {
+    const Normal<T> gate = vnormal(g[c]);
+    dx.put(at + c, dyn[c] * g[c] * gate.Phi);  // eq. (2)
+    dx.put(at + C + c, dyn[c] * v[c] * (gate.Phi + g[c] * gate.phi));
+  }
 }
 
 template <class T>
 void backward(GradWriter<T> dx, const T* dy, const T* x, Sizes s) {
   with_writer(dx, [=](auto out) {
     parallel_pieces(s.N, s.C, [=](int64_t n, int64_t begin, int64_t end) {
-      const int64_t at = 2 * n * s.C;
-      const T *v = x + at, *g = v + s.C, *dyn = dy + n * s.C;
-      GMAIL_SIMD
-      for (int64_t c = begin; c < end; ++c) {
-        const Normal<T> gate = vnormal(g[c]);
-        out.put(at + c, dyn[c] * g[c] * gate.Phi);  // eq. (2)
-        out.put(at + s.C + c, dyn[c] * v[c] * (gate.Phi + g[c] * gate.phi));
-      }
+      backward_piece(out, dy, x, n, s.C, begin, end);
     });
   });
 }

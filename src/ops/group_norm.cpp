@@ -114,21 +114,24 @@ struct Channels {
 };
 
 template <bool silu, class T>
+GMAIL_WIDEST void scale_rows(T* y, const T* x, const T* mean, const T* gain, const T* bias, int64_t rows,
+                             int64_t C) {
+  for (int64_t i = 0; i < rows; ++i, x += C, y += C) {
+    GMAIL_SIMD
+    for (int64_t c = 0; c < C; ++c) {
+      const T u = (x[c] - mean[c]) * gain[c] + bias[c];
+      y[c] = silu ? Silu::value(u) : u;
+    }
+  }
+}
+
+template <bool silu, class T>
 void forward(T* y, const T* x, const T* mu, const T* r, const T* w, const T* b, const Sizes& s) {
   const Channels<T> ch(mu, r, w, b, s, 0);
   T* const gain = ch.r;
   for (int64_t c = 0; c < s.C; ++c) gain[c] *= ch.w[c];
   s.each_block([&](int64_t, int64_t begin, int64_t end) {
-    const T *mean = ch.mu, *bias = ch.b;
-    for (int64_t row = begin * s.C; row < end * s.C; row += s.C) {
-      const T* xi = x + row;
-      T* yi = y + row;
-      GMAIL_SIMD
-      for (int64_t c = 0; c < s.C; ++c) {
-        const T u = (xi[c] - mean[c]) * gain[c] + bias[c];
-        yi[c] = silu ? Silu::value(u) : u;
-      }
-    }
+    scale_rows<silu, T>(y + begin * s.C, x + begin * s.C, ch.mu, gain, ch.b, end - begin, s.C);
   });
 }
 
@@ -146,7 +149,8 @@ void forward_all(T* y, T* mu, T* r, const T* x, const T* w, const T* b, const Si
 // Adds to `sums`, per channel, the sum of g and of g n over `rows` positions. With silu g is kept for eq.
 // (2).
 template <bool silu, class T>
-void add_sums(T* sums, T* g, const T* dy, const T* x, int64_t rows, const Channels<T>& ch, int64_t C) {
+GMAIL_WIDEST void add_sums(T* sums, T* g, const T* dy, const T* x, int64_t rows, const Channels<T>& ch,
+                           int64_t C) {
   T *const sum_g = sums, *const sum_gn = sums + C;
   const T *mu = ch.mu, *r = ch.r, *w = ch.w, *b = ch.b;
   for (int64_t at = 0; at < rows * C; at += C) {

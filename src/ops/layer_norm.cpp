@@ -22,33 +22,36 @@ Sizes check(const Tensor& x, const Tensor& w, const Tensor& b) {
   return {x.numel() / C, C};
 }
 
+// eq. (1) for one row
+template <class T>
+GMAIL_WIDEST void row_y(T* y, T& mu, T& r, const T* x, const T* w, const T* b, int64_t C, T eps) {
+  T sum = 0, square = 0;
+  GMAIL_SIMD_SUM(sum)
+  for (int64_t c = 0; c < C; ++c) sum += x[c];
+  const T mean = sum / static_cast<T>(C);
+  GMAIL_SIMD_SUM(square)
+  for (int64_t c = 0; c < C; ++c) square += (x[c] - mean) * (x[c] - mean);
+  const T rstd = T(1) / std::sqrt(square / static_cast<T>(C) + eps);
+  GMAIL_SIMD
+  for (int64_t c = 0; c < C; ++c) {
+    const T v = (x[c] - mean) * rstd;
+    y[c] = (w ? w[c] * v : v) + (b ? b[c] : T(0));
+  }
+  mu = mean;
+  r = rstd;
+}
+
 template <class T>
 void forward(T* y, T* mu, T* r, const T* x, const T* w, const T* b, Sizes s, double eps) {
   parallel_for(s.N, 32, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      const T* xn = x + n * s.C;
-      T* yn = y + n * s.C;
-      T sum = 0, square = 0;
-      GMAIL_SIMD_SUM(sum)
-      for (int64_t c = 0; c < s.C; ++c) sum += xn[c];
-      const T mean = sum / static_cast<T>(s.C);
-      GMAIL_SIMD_SUM(square)
-      for (int64_t c = 0; c < s.C; ++c) square += (xn[c] - mean) * (xn[c] - mean);
-      const T rstd = T(1) / std::sqrt(square / static_cast<T>(s.C) + static_cast<T>(eps));
-      GMAIL_SIMD
-      for (int64_t c = 0; c < s.C; ++c) {
-        const T v = (xn[c] - mean) * rstd;
-        yn[c] = (w ? w[c] * v : v) + (b ? b[c] : T(0));
-      }
-      mu[n] = mean;
-      r[n] = rstd;
-    }
+    for (int64_t n = begin; n < end; ++n)
+      row_y(y + n * s.C, mu[n], r[n], x + n * s.C, w, b, s.C, static_cast<T>(eps));
   });
 }
 
 // eq. (2) for row n
 template <class T, class Writer>
-void row_x(Writer dx, const T* dy, const T* x, const T* w, T mu, T r, int64_t n, int64_t C) {
+GMAIL_WIDEST void row_x(Writer dx, const T* dy, const T* x, const T* w, T mu, T r, int64_t n, int64_t C) {
   const T *xn = x + n * C, *dyn = dy + n * C;
   T mean_g = 0, mean_gn = 0;
   GMAIL_SIMD_SUM(mean_g, mean_gn)
@@ -68,7 +71,7 @@ void row_x(Writer dx, const T* dy, const T* x, const T* w, T mu, T r, int64_t n,
 
 // eq. (3) for row n: dw in the first C sums, db in the next
 template <class T>
-void row_wb(T* sums, const T* dy, const T* x, T mu, T r, int64_t n, int64_t C) {
+GMAIL_WIDEST void row_wb(T* sums, const T* dy, const T* x, T mu, T r, int64_t n, int64_t C) {
   const T *xn = x + n * C, *dyn = dy + n * C;
   T* const sums_b = sums + C;
   GMAIL_SIMD
