@@ -35,8 +35,8 @@ sums=$(cd "$new" && find . -type f | LC_ALL=C sort | xargs sha256sum)
 echo "$sums" >"$new/SHA256SUMS"
 
 bytes=$(du -sb "$new" | cut -f1)
-if [ "$bytes" -gt $((8 * 1024 * 1024)) ]; then
-  echo "tabletop_weights: $bytes bytes in $new, more than 8 MiB: not installed" >&2
+if [ "$bytes" -gt 8000000 ]; then
+  echo "tabletop_weights: $bytes bytes in $new, more than 8 MB: not installed" >&2
   exit 1
 fi
 rm -rf data/tabletop

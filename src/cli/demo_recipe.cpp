@@ -15,7 +15,7 @@ DemoRecipe full_recipe() {
   r.unet.pixel_unshuffle = 2;
   r.unet.layers_per_block = 1;
   r.unet.cross_attention_dim = r.unet.pooled_dim = 128;
-  r.unet.block_out_channels = {48, 96, 96};
+  r.unet.block_out_channels = {48, 72, 72};
   r.unet.attention_head_dim = {3, 3, 3};
   r.unet.down_attention = {false, true, false};
   r.unet.norm_num_groups = 8;
