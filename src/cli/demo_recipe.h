@@ -23,18 +23,18 @@ struct DemoRecipe {
   UnetConfig unet;
   int64_t generator_batch = 32, generator_steps = 6000;
   double generator_lr = 1e-3;
-  SampleOptions sample{.steps = 15, .guidance = 3, .clamp = 1, .batch = 64};
+  SampleOptions sample{.steps = 10, .guidance = 3, .clamp = 1, .batch = 64};
   int64_t judged = 240;  // generated images of one solid, fresh captions, named by the aligned f_g
 
   // stage A
-  int64_t align_batch = 128, align_steps = 500;
+  int64_t align_batch = 128, align_steps = 400;
   double align_lr = 1e-3;
 
   // stage B
   Gpt2Config gpt;
-  int64_t prefix_length = 4, caption_batch = 128, caption_steps = 400;
+  int64_t prefix_length = 4, caption_batch = 128, caption_steps = 300;
   double caption_lr = 2e-3;
-  int64_t text_batch = 128, text_steps = 120, text_lora_rank = 0;
+  int64_t text_batch = 128, text_steps = 100, text_lora_rank = 0;
   double text_lr = 2e-4;
 };
 
