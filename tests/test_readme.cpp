@@ -1,10 +1,14 @@
-// Protects the README's table from the paper to the code: every file and function that it names exists.
+// Protects the README: every file and function in its table from the paper to the code exists, and its
+// results are those of the recorded run.
 #include "catch.h"
 
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <regex>
 #include <string>
+
+#include "report/markdown.h"
 
 namespace {
 
@@ -28,4 +32,19 @@ TEST_CASE("readme: the table from the paper to the code names what exists") {
   }
   CHECK(rows >= 10);
   CHECK(equations == 1);
+}
+
+TEST_CASE("readme: the results are those of the recorded run") {
+  const std::string readme = read("README.md");
+  const auto results = nlohmann::json::parse(read("paper_repro/tabletop/results.json"));
+  for (const auto& [arm, row] : results["arms"].items()) {
+    const std::string line = " | " + gmail::fixed(row["cider"], 3) + " | " + gmail::fixed(row["objects"]) +
+                             "% | " + gmail::fixed(row["i2t_r1"]) + " | " + gmail::fixed(row["t2i_r1"]) +
+                             " | " + gmail::fixed(row["zero_shot_top1"]) + "% |\n";
+    INFO(arm << ":" << line);
+    CHECK(readme.find(line) != std::string::npos);
+  }
+  const auto& cosine = results["paired_cosine"];
+  CHECK(readme.find("unseen pairs: " + gmail::fixed(cosine["before"], 3) + " before alignment, " +
+                    gmail::fixed(cosine["after"], 3) + " after") != std::string::npos);
 }
