@@ -14,25 +14,28 @@ cat >"$run/clip.json" <<'JSON'
                  "hidden_act": "quick_gelu", "vocab_size": 640, "max_position_embeddings": 32}}
 JSON
 "$gmail" tabletop --out "$run/world" --count 256 --seed 3 >/dev/null
-pretrain() {  # pretrain OUT: the same command every time
-  "$gmail" pretrain --manifest "$run/world/manifest.jsonl" --model "$run/clip.json" --vocab 640 --cache "$run/images.cache" \
-    --batch 32 --steps 400 --save-every 7 --seed 5 --quiet --resume --out "$1"
-}
-pretrain "$run/straight" >/dev/null
+options=(pretrain --manifest "$run/world/manifest.jsonl" --model "$run/clip.json" --vocab 640 --cache "$run/images.cache"
+  --batch 32 --steps 400 --save-every 7 --seed 5 --quiet --resume)  # the same command every time
+"$gmail" "${options[@]}" --out "$run/straight" >/dev/null
 
-killed=0
+killed=0 runs=1
 while [ "$killed" -lt "$kills" ]; do
-  pretrain "$run/killed" >/dev/null 2>"$run/error" &
-  sleep "$(awk -v seed="$RANDOM" 'BEGIN { srand(seed); printf "%.3f", 0.05 + 0.9 * rand() }')"
-  if ! kill -KILL $! 2>/dev/null; then  # it had finished: the kills go on with a fresh run
-    wait $! || { cat "$run/error" >&2; exit 1; }
+  "$gmail" "${options[@]}" --out "$run/killed" >/dev/null 2>"$run/error" &
+  sleep "$(awk -v seed="$RANDOM" 'BEGIN { srand(seed); printf "%.3f", 0.02 + 0.4 * rand() }')"
+  kill -KILL $! 2>/dev/null || true
+  status=0
+  wait $! 2>/dev/null || status=$?
+  if [ $status -eq 137 ]; then
+    killed=$((killed + 1))
+  elif [ $status -eq 0 ]; then  # it had finished: the kills go on with a fresh run
     cmp "$run/straight/model.safetensors" "$run/killed/model.safetensors"
     rm -rf "$run/killed"
-    continue
+    runs=$((runs + 1))
+  else
+    cat "$run/error" >&2
+    exit 1
   fi
-  wait $! 2>/dev/null || true
-  killed=$((killed + 1))
 done
-pretrain "$run/killed" >/dev/null
+"$gmail" "${options[@]}" --out "$run/killed" >/dev/null
 cmp "$run/straight/model.safetensors" "$run/killed/model.safetensors"
-echo "check_resume: killed $kills times and resumed, the weights are the same bytes"
+echo "check_resume: killed $kills times in $runs runs and resumed, the weights are the same bytes"
