@@ -26,7 +26,7 @@ note f_r
 
 note generator
 "$gmail" generator --model "$out/clip" --manifest "$manifest" --split train --unet "$config/unet.json" --cache "$out/photos.cache" \
-  --batch 32 --steps "$(steps 1000)" --lr 1e-3 --flip --seed "$seed" --out "$out/generator" --resume
+  --batch 32 --steps "$(steps 1500)" --lr 1e-3 --flip --seed "$seed" --out "$out/generator" --resume
 
 note generate
 "$gmail" generate --model "$out/clip" --generator "$out/generator" --manifest "$manifest" --split train --steps 15 \
