@@ -6,6 +6,7 @@
 #include "cli/embeddings_file.h"
 #include "cli/encoders.h"
 #include "cli/index.h"
+#include "io/files.h"
 #include "io/json.h"
 
 namespace gmail::cli {
@@ -62,7 +63,7 @@ void run(Command& c, Options& o) {
   std::vector<std::string> texts;
   if (!o.manifest.empty()) records.manifest = read_split(o.manifest, o.split);
   if (!o.texts.empty()) texts = read_texts(o.texts);
-  prepare_output(o.out);
+  make_parent_dirs(o.out);
   Encoders encoders(o.model, o.adapter, !o.adapter.empty() && !o.real);
   if (!o.images.empty()) e.images = embed_files(c.ctx(), encoders, o.images);
   if (!o.manifest.empty()) {

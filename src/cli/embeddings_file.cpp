@@ -46,11 +46,6 @@ Tensor read_text_image(const SafetensorsFile& file, int64_t texts, int64_t image
   return rows;
 }
 
-void prepare_output(const std::string& file) {
-  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
-  if (!folder.empty()) make_dirs(folder);
-}
-
 void about_file(const std::filesystem::path& file, const std::function<void()>& f) {
   try {
     f();

@@ -22,9 +22,6 @@ void save_embeddings(const std::filesystem::path& file, const Embeddings& embedd
 // text_image (texts), int32 or int64, each a row of `images`.
 [[nodiscard]] Tensor read_text_image(const SafetensorsFile& file, int64_t texts, int64_t images);
 
-// Makes the folder that `file` will stand in ("" does nothing): an impossible one is said before the work.
-void prepare_output(const std::string& file);
-
 // Runs f; what it says about bad embeddings gets the file's name in front.
 void about_file(const std::filesystem::path& file, const std::function<void()>& f);
 

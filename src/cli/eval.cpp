@@ -11,6 +11,7 @@
 #include "eval/embedding_stats.h"
 #include "eval/retrieval.h"
 #include "eval/zero_shot.h"
+#include "io/files.h"
 #include "io/json.h"
 
 namespace gmail::cli {
@@ -59,7 +60,7 @@ Retrieval retrieval_of(Command& c, const RetrievalOptions& o) {
 }
 
 void run_retrieval(Command& c, RetrievalOptions& o) {
-  prepare_output(o.out);
+  make_parent_dirs(o.out);
   const Retrieval r = retrieval_of(c, o);
   report({{"i2t_r1", r.i2t_r1},
           {"i2t_r5", r.i2t_r5},
@@ -118,7 +119,7 @@ Tensor label_ids(const Manifest& manifest, const std::vector<std::string>& names
 }
 
 void run_classification(Command& c, ClassificationOptions& o) {
-  prepare_output(o.out);
+  make_parent_dirs(o.out);
   int64_t unlabelled = 0;
   const Manifest manifest = labelled(read_split(o.manifest, o.split), unlabelled);
   const std::vector<std::string> names = classes_of(o, manifest), templates = prompt_templates(o.prompts);
@@ -155,7 +156,7 @@ void setup_caption(Command& c, CaptionOptions& o) {
 }
 
 void run_caption(Command&, CaptionOptions& o) {
-  prepare_output(o.out);
+  make_parent_dirs(o.out);
   const Manifest all = read_manifest(o.manifest);
   report(score_captions(all, o.split, o.captions), o.out);
 }
@@ -172,7 +173,7 @@ void setup_embedding(Command& c, EmbeddingOptions& o) {
 }
 
 void run_embedding(Command&, EmbeddingOptions& o) {
-  prepare_output(o.out);
+  make_parent_dirs(o.out);
   const SafetensorsFile file(o.embeddings);
   const Tensor x = read_embeddings(file, "image_embeds");
   const bool texts = o.other.empty() && file.has("text_embeds"), alone = o.other.empty() && !texts;

@@ -6,6 +6,7 @@
 #include "cli/index.h"
 #include "data/image.h"
 #include "eval/retrieval.h"
+#include "io/files.h"
 #include "report/contact_sheet.h"
 
 namespace gmail::cli {
@@ -61,7 +62,7 @@ void run(Command& c, Options& o) {
   if (!o.adapter.empty()) index.encoder.adapter = o.adapter;
   Encoders encoders(index.encoder);
   check_digest(o.index, index, encoders);
-  prepare_output(o.sheet);
+  make_parent_dirs(o.sheet);
   const Tensor query = o.image.empty() ? embed_texts(c.ctx(), encoders.model(), std::vector{o.query})
                                        : embed_files(c.ctx(), encoders, {o.image});
   const std::vector<Ranked> found = rank(query, index.images, o.top).front();

@@ -26,7 +26,7 @@ std::string Imported::report() const {
 
 void Imported::write(const fs::path& file) const {
   GMAIL_INPUT(!records.empty(), file.string(), ": nothing to import: ", report());
-  if (file.has_parent_path()) make_dirs(file.parent_path());
+  make_parent_dirs(file);
   write_manifest(file, records);
 }
 

@@ -161,7 +161,7 @@ bool ImageStore::open_cache(const Manifest& manifest, const std::filesystem::pat
 }
 
 void ImageStore::write_cache(const Manifest& manifest, const StoreOptions& options, uint64_t fingerprint) {
-  if (options.cache.has_parent_path()) make_dirs(options.cache.parent_path());
+  make_parent_dirs(options.cache);
   write_atomically(options.cache, [&](const ByteSink& write) {
     Header header{};
     std::copy(kMagic.begin(), kMagic.end(), header.magic);

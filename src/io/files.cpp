@@ -107,6 +107,10 @@ void make_dirs(const fs::path& path) {
   if (error) fail("make directory", path, error.value());
 }
 
+void make_parent_dirs(const fs::path& file) {
+  if (file.has_parent_path()) make_dirs(file.parent_path());
+}
+
 AppendFile::AppendFile(const fs::path& path)
     : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
   if (fd_ < 0) fail("write", path, errno);

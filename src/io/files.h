@@ -32,6 +32,10 @@ void write_atomically(const std::filesystem::path& path, std::string_view bytes,
 // Makes the directory and its parents; fine if it is there already.
 void make_dirs(const std::filesystem::path& path);
 
+// Makes the directory that `file` will stand in ("" does nothing). Called before long work, it says an
+// impossible output first.
+void make_parent_dirs(const std::filesystem::path& file);
+
 // A file that grows, for logs. A line that does not fit on the disk is taken back, so only whole ones remain.
 class AppendFile {
  public:
