@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "core/build_info.h"
 #include "core/parallel_for.h"
+#include "io/files.h"
 #include "io/json.h"
 #include "ops/gemm.h"
 #include "ops/gemm_bench.h"
@@ -62,6 +63,12 @@ std::vector<MakeWorkload> make_workloads(const std::string& name, const Context&
 
 namespace {
 
+std::string list_of_names(const std::string& between) {
+  std::string list;
+  for (const std::string& name : workload_names()) list += (list.empty() ? "" : between) + name;
+  return list;
+}
+
 struct Options {
   std::string workload = "all", out, state;
   TimingOptions timing;
@@ -69,8 +76,7 @@ struct Options {
 };
 
 void setup(Command& c, Options& o) {
-  c.option("workload", o.workload,
-           "C1 | C2 | C3 | C4 | C5 | clip-step | generator-step | all; several with commas");
+  c.option("workload", o.workload, list_of_names(" | ") + " | all; several with commas");
   c.option("warmup", o.timing.warmup, "runs before the timed ones");
   c.option("repeats", o.timing.repeats,
            "timed runs; 0 = until there are 30 or --seconds have passed, at least 3");
@@ -87,9 +93,8 @@ std::vector<std::string> chosen(const std::string& list) {
   std::stringstream parts(list);
   for (std::string name; std::getline(parts, name, ',');) {
     const auto& known = workload_names();
-    GMAIL_INPUT(std::find(known.begin(), known.end(), name) != known.end(),
-                "--workload: expected C1, C2, C3, C4, C5, clip-step, generator-step or all, found \"", name,
-                "\"");
+    GMAIL_INPUT(std::find(known.begin(), known.end(), name) != known.end(), "--workload: expected ",
+                list_of_names(", "), " or all, found \"", name, "\"");
     names.push_back(name);
   }
   GMAIL_INPUT(!names.empty(), "--workload: expected at least one name");
@@ -112,6 +117,7 @@ void run(Command& c, Options& o) {
     GMAIL_INPUT(o.workload == "C3", "--state: only for --workload C3, found ", o.workload);
     return TinyVit(c.ctx(), c.common().seed).write_state(o.state, 5);
   }
+  make_parent_dirs(o.out);
   double peak = measure_fma_peak(num_threads());
   if (!o.json)
     std::cout << cpu_model() << ", " << num_threads() << " threads, products: " << gemm_backend() << '\n'
