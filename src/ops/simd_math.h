@@ -81,23 +81,26 @@ template <class T>
 [[nodiscard]] inline double vtanh(double x) { return std::tanh(x); }
 
 // The normal distribution: Phi(x), its density phi(x). For x <= 0, Phi(x) = exp(-x^2 / 2) g(|x|) with g a
-// polynomial in t = 1 / (1 + 0.35 |x|), so that Phi keeps its digits far out; Phi(x) = 1 - Phi(-x) otherwise.
+// polynomial in u = -|x| / (4 + |x|) that is 1/2 at u = 0: it keeps its digits near zero and far out.
+// Otherwise Phi(x) = 1 - Phi(-x).
 template <class T>
 struct Normal {
   T Phi, phi;
 };
 [[nodiscard]] inline Normal<float> vnormal(float x) {
-  const float t = 1.0F / (1.0F + 0.35F * std::fabs(x)), e = vexp(-0.5F * x * x);
-  float g = -0.029115025F;
-  g = g * t + 0.143818453F;
-  g = g * t - 0.255391091F;
-  g = g * t + 0.158796638F;
-  g = g * t - 0.0228434689F;
-  g = g * t + 0.105392165F;
-  g = g * t + 0.119863085F;
-  g = g * t + 0.13985756F;
-  g = g * t + 0.13962166F;
-  const float tail = e * (g * t);
+  const float quarter = 0.25F * std::fabs(x), a = quarter > 4.0F ? 4.0F : quarter;  // beyond, e is 0
+  const float u = -a / (1.0F + a), e = vexp(-0.5F * x * x);
+  float g = 0.0346937589F;
+  g = g * u + 0.112116687F;
+  g = g * u + 0.0520165525F;
+  g = g * u - 0.206148654F;
+  g = g * u - 0.108009502F;
+  g = g * u + 0.870541811F;
+  g = g * u + 2.1062727F;
+  g = g * u + 2.40420818F;
+  g = g * u + 1.59576845F;
+  g = g * u + 0.5F;
+  const float tail = e * g;
   return {x > 0.0F ? 1.0F - tail : tail, 0.398942280F * e};
 }
 [[nodiscard]] inline Normal<double> vnormal(double x) {
