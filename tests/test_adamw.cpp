@@ -6,8 +6,8 @@
 #include <deque>
 
 #include "catch.h"
-#include "core/parallel_for.h"
 #include "gradcheck.h"
+#include "threads.h"
 #include "train/clip_grad.h"
 #include "train/ema.h"
 
@@ -97,9 +97,8 @@ TEST_CASE("adamw: two steps by hand") {
 TEST_CASE("adamw: five steps against the formula in double, for every thread count") {
   const AdamW o{.weight_decay = 0.1, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-6};
   std::vector<Tensor> results;
-  const int threads_before = num_threads();
   for (const int threads : {1, 3}) {
-    set_num_threads(threads);
+    const Threads scope(threads);
     Model model;
     ParamBlock block(model.list());
     for (int64_t t = 1; t <= 5; ++t) {
@@ -112,7 +111,6 @@ TEST_CASE("adamw: five steps against the formula in double, for every thread cou
     }
     results.push_back(model.params[4].value.clone());
   }
-  set_num_threads(threads_before);
   CHECK(close(results[0], results[1], 0) == "");
 
   Tensor p = random({300, 123}, 4, DType::float32).to(DType::float64);

@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "autograd/functions.h"
-#include "core/parallel_for.h"
 #include "gradcheck.h"
+#include "threads.h"
 
 using namespace gmail;
 using namespace gmail::test;
@@ -90,10 +90,9 @@ TEST_CASE("attention: gradients over several blocks of rows") {
 }
 
 TEST_CASE("attention: the same bits for 1 and 2 threads") {
-  const int before = num_threads();
   std::vector<Tensor> results;
   for (const int threads : {1, 2}) {
-    set_num_threads(threads);
+    const Threads scope(threads);
     const Context ctx;
     Tape tape(ctx);
     const Var q = tape.input(random({4, 65, 48}, 1, DType::float32)),
@@ -102,6 +101,5 @@ TEST_CASE("attention: the same bits for 1 and 2 threads") {
     tape.backward(o, random(o.shape(), 4, DType::float32));
     for (const Tensor& t : {o.value, tape.grad(q), tape.grad(k), tape.grad(v)}) results.push_back(t.clone());
   }
-  set_num_threads(before);
   for (size_t i = 0; i < 4; ++i) CHECK(close(results[i], results[i + 4], 0) == "");
 }

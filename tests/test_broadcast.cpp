@@ -3,11 +3,12 @@
 #include "catch.h"
 
 #include <cmath>
+#include <utility>
 
 #include "autograd/functions.h"
-#include "core/parallel_for.h"
 #include "gradcheck.h"
 #include "ops/broadcast.h"
+#include "threads.h"
 
 using namespace gmail;
 using namespace gmail::test;
@@ -78,11 +79,10 @@ TEST_CASE("broadcast: a sum over many rows has the same bits for every number of
   const Tensor dy = random({2100, 3, 40}, 1, DType::float32);
   for (const Shape& shape : {Shape{40}, Shape{3, 1}, Shape{2100, 1, 1}, Shape{1}}) {
     Tensor one = Tensor::zeros(shape), four = Tensor::zeros(shape);
-    set_num_threads(1);
-    cpu::add_backward({one, false}, dy);
-    set_num_threads(4);
-    cpu::add_backward({four, false}, dy);
-    set_num_threads(0);
+    for (auto& [threads, sum] : {std::pair(1, one), std::pair(4, four)}) {
+      const Threads scope(threads);
+      cpu::add_backward({sum, false}, dy);
+    }
     CHECK(close(one, four, 0) == "");
   }
 }

@@ -4,8 +4,8 @@
 #include "catch.h"
 
 #include "autograd/functions.h"
-#include "core/parallel_for.h"
 #include "gradcheck.h"
+#include "threads.h"
 
 using namespace gmail;
 using namespace gmail::test;
@@ -84,10 +84,9 @@ TEST_CASE("conv2d: the kept copy of a frozen kernel changes nothing") {
 }
 
 TEST_CASE("conv2d: the same bits for 1 and 2 threads") {
-  const int before = num_threads();
   std::vector<Tensor> results;
   for (const int threads : {1, 2}) {
-    set_num_threads(threads);
+    const Threads scope(threads);
     const Context ctx;
     Tape tape(ctx);
     const Var x = tape.input(random({3, 16, 16, 20}, 1, DType::float32)),
@@ -96,7 +95,6 @@ TEST_CASE("conv2d: the same bits for 1 and 2 threads") {
     tape.backward(y, random(y.shape(), 4, DType::float32));
     for (const Tensor& t : {y.value, tape.grad(x), tape.grad(w)}) results.push_back(t.clone());
   }
-  set_num_threads(before);
   for (size_t i = 0; i < 3; ++i) CHECK(close(results[i], results[i + 3], 0) == "");
 }
 

@@ -1,14 +1,12 @@
 // Protects the foundations: shapes, tensor views and conversions, random numbers against the published
-// vectors, parallel_for, arena and scratch memory, errors.
+// vectors, arena and scratch memory, errors.
 #include "catch.h"
 
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "core/context.h"
-#include "core/parallel_for.h"
 #include "core/rng.h"
 
 using namespace gmail;
@@ -149,49 +147,6 @@ TEST_CASE("rng: moments of uniform and normal, range of below") {
   for (int i = 0; i < 7000; ++i) ++count.at(static_cast<size_t>(rng.below(7)));
   for (const int c : count) CHECK(std::abs(c - 1000) < 150);
   CHECK_THROWS_AS(rng.below(0), Error);
-}
-
-TEST_CASE("parallel_for: each index once, with borders that depend on the sizes alone") {
-  for (const int threads : {1, 2, 4}) {
-    set_num_threads(threads);
-    CHECK(num_threads() == threads);
-    std::vector<std::atomic<int>> hits(1003);
-    std::atomic<int> bad{0};
-    parallel_for(1003, 10, [&](int64_t begin, int64_t end) {
-      if (begin % 10 != 0 || end != std::min<int64_t>(begin + 10, 1003)) ++bad;
-      for (int64_t i = begin; i < end; ++i) ++hits[static_cast<size_t>(i)];
-    });
-    CHECK(bad == 0);
-    for (const auto& h : hits) REQUIRE(h == 1);
-  }
-  int calls = 0;
-  parallel_for(0, 10, [&](int64_t, int64_t) { ++calls; });
-  parallel_for(-3, 10, [&](int64_t, int64_t) { ++calls; });
-  CHECK(calls == 0);
-  parallel_for(3, 0, [&](int64_t begin, int64_t end) { calls += static_cast<int>(end - begin); });
-  CHECK(calls == 3);
-  set_num_threads(0);
-}
-
-TEST_CASE("parallel_for: nested calls run on the same thread, exceptions come out, and the pool goes on") {
-  set_num_threads(4);
-  std::atomic<int64_t> sum{0};
-  parallel_for(20, 1, [&](int64_t begin, int64_t) {
-    parallel_for(10, 3, [&](int64_t b, int64_t e) {
-      for (int64_t i = b; i < e; ++i) sum += begin * 10 + i;
-    });
-  });
-  CHECK(sum == 199 * 200 / 2);
-  for (int round = 0; round < 20; ++round)
-    CHECK_THROWS_WITH(parallel_for(100, 1,
-                                   [](int64_t begin, int64_t) {
-                                     if (begin == 57) throw Error("chunk 57");
-                                   }),
-                      "chunk 57");
-  sum = 0;
-  parallel_for(100, 1, [&](int64_t begin, int64_t) { sum += begin; });
-  CHECK(sum == 4950);
-  set_num_threads(0);
 }
 
 TEST_CASE("arena: blocks come back, are used again, and are counted") {

@@ -7,10 +7,10 @@
 #include <limits>
 #include <vector>
 
-#include "core/parallel_for.h"
 #include "gradcheck.h"
 #include "ops/gemm.h"
 #include "ops/gemm_select.h"
+#include "threads.h"
 
 using namespace gmail;
 using namespace gmail::test;
@@ -147,7 +147,6 @@ TEST_CASE("gemm: rows half a page apart") {  // they are copied first
 }
 
 TEST_CASE("gemm: the same bits for 1, 2 and 3 threads and for a packed B") {
-  const int before = num_threads();
   for (const auto& [m, n, k] :
        {std::array<int64_t, 3>{200, 200, 700}, {5, 3000, 300}, {3000, 4, 300}, {17, 900, 400}})
     for (const bool ta : {false, true}) {
@@ -156,7 +155,7 @@ TEST_CASE("gemm: the same bits for 1, 2 and 3 threads and for a packed B") {
       cpu::pack_b<float>(packed.data(), b.data(), k, true, k, n);
       std::vector<std::vector<float>> results;
       for (const int threads : {1, 2, 3}) {
-        set_num_threads(threads);
+        const Threads scope(threads);
         for (const bool use_packed : {false, true}) {
           std::vector<float> c(static_cast<size_t>(m * n));
           cpu::gemm<float>({.m = m,
@@ -176,7 +175,6 @@ TEST_CASE("gemm: the same bits for 1, 2 and 3 threads and for a packed B") {
       }
       for (const auto& c : results) CHECK(c == results[0]);
     }
-  set_num_threads(before);
 }
 
 TEST_CASE("gemm: the kernels of every instruction set that runs here") {

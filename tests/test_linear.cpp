@@ -4,8 +4,8 @@
 #include "catch.h"
 
 #include "autograd/functions.h"
-#include "core/parallel_for.h"
 #include "gradcheck.h"
+#include "threads.h"
 
 using namespace gmail;
 using namespace gmail::test;
@@ -70,10 +70,9 @@ TEST_CASE("linear: a frozen layer does not hold its input") {
 }
 
 TEST_CASE("linear: the same bits for 1 and 2 threads") {
-  const int before = num_threads();
   std::vector<Tensor> results;
   for (const int threads : {1, 2}) {
-    set_num_threads(threads);
+    const Threads scope(threads);
     const Context ctx;
     Tape tape(ctx);
     const Var x = tape.input(random({301, 70}, 1, DType::float32)),
@@ -83,7 +82,6 @@ TEST_CASE("linear: the same bits for 1 and 2 threads") {
     tape.backward(y, random({301, 90}, 4, DType::float32));
     for (const Tensor& t : {y.value, tape.grad(x), tape.grad(w), tape.grad(b)}) results.push_back(t.clone());
   }
-  set_num_threads(before);
   for (size_t i = 0; i < 4; ++i) CHECK(close(results[i], results[i + 4], 0) == "");
 }
 

@@ -8,11 +8,11 @@
 #include <set>
 
 #include "catch.h"
-#include "core/parallel_for.h"
 #include "core/rng.h"
 #include "data/loader.h"
 #include "gradcheck.h"
 #include "temporary.h"
+#include "threads.h"
 
 using namespace gmail;
 using namespace gmail::test;
@@ -65,17 +65,6 @@ bool equal(const Batch& a, const Batch& b) {
          a.images.shape() == b.images.shape() &&
          std::memcmp(a.images.data<float>(), b.images.data<float>(), a.images.bytes()) == 0;
 }
-
-class Threads {
- public:
-  explicit Threads(int n) : before_(num_threads()) { set_num_threads(n); }
-  ~Threads() { set_num_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 std::string store_error(const World& world, const std::string& cache, int64_t max_damaged) {
   try {

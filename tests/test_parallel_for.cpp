@@ -10,17 +10,12 @@
 #include <vector>
 
 #include "core/parallel_for.h"
+#include "threads.h"
 
 using namespace gmail;
+using test::Threads;
 
 namespace {
-
-// Restores the number of threads.
-struct Threads {
-  int before = num_threads();
-  explicit Threads(int n) { set_num_threads(n); }
-  ~Threads() { set_num_threads(before); }
-};
 
 bool each_once(int64_t n, int64_t grain) {
   std::vector<std::atomic<int>> count(static_cast<size_t>(n));
@@ -38,8 +33,8 @@ TEST_CASE("parallel_for: every index once, in chunks of the grain") {
   for (const int threads : {1, 2, 5}) {
     const Threads scope(threads);
     CHECK(num_threads() == threads);
-    for (const int64_t n : {1, 2, 7, 64, 1000})
-      for (const int64_t grain : {1, 3, 64, 2000}) CHECK(each_once(n, grain));
+    for (const int64_t n : {1, 2, 7, 64, 1003})
+      for (const int64_t grain : {1, 3, 10, 64, 2000}) CHECK(each_once(n, grain));
   }
 }
 
@@ -48,6 +43,12 @@ TEST_CASE("parallel_for: nothing to do") {
   parallel_for(0, 1, [&](int64_t, int64_t) { ++calls; });
   parallel_for(-3, 1, [&](int64_t, int64_t) { ++calls; });
   CHECK(calls == 0);
+}
+
+TEST_CASE("parallel_for: a grain of zero is one of one") {
+  int calls = 0;
+  parallel_for(3, 0, [&](int64_t begin, int64_t end) { calls += static_cast<int>(end - begin); });
+  CHECK(calls == 3);
 }
 
 // A worker that comes late must not join a closed job.
@@ -89,11 +90,12 @@ TEST_CASE("parallel_for: two threads may call it at once") {
 TEST_CASE("parallel_for: the first exception arrives at the caller and the pool lives on") {
   for (const int threads : {1, 4}) {
     const Threads scope(threads);
-    CHECK_THROWS_WITH(parallel_for(100, 1,
-                                   [](int64_t begin, int64_t) {
-                                     if (begin == 37) throw std::runtime_error("at 37");
-                                   }),
-                      "at 37");
+    for (int round = 0; round < 20; ++round)
+      CHECK_THROWS_WITH(parallel_for(100, 1,
+                                     [](int64_t begin, int64_t) {
+                                       if (begin == 37) throw std::runtime_error("at 37");
+                                     }),
+                        "at 37");
     CHECK(each_once(100, 1));
   }
 }

@@ -6,10 +6,10 @@
 #include <cmath>
 #include <limits>
 
-#include "core/parallel_for.h"
 #include "eval/retrieval.h"
 #include "eval/zero_shot.h"
 #include "gradcheck.h"
+#include "threads.h"
 
 using namespace gmail;
 using namespace gmail::test;
@@ -96,9 +96,8 @@ TEST_CASE("retrieval: the definition on random embeddings with 0 to 3 texts an i
   CHECK(r.texts == M);
   CHECK(r.images_without_text == 10);
 
-  set_num_threads(1);
+  const Threads one(1);
   CHECK(numbers(retrieval(images, texts, ids(text_image))) == numbers(r));
-  set_num_threads(0);
 }
 
 TEST_CASE("retrieval: a case by hand") {

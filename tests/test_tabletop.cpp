@@ -15,6 +15,7 @@
 #include "data/manifest.h"
 #include "data/tabletop.h"
 #include "io/files.h"
+#include "threads.h"
 
 using namespace gmail;
 namespace fs = std::filesystem;
@@ -55,7 +56,7 @@ TEST_CASE("tabletop: a picture depends on seed and index only") {
   CHECK(render_tabletop(options, 7) != image);
   options.seed = 1;
   for (const int threads : {1, 2}) {
-    set_num_threads(threads);
+    const test::Threads scope(threads);
     std::vector<Image> images(20);
     parallel_for(20, 3, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) images[static_cast<size_t>(i)] = render_tabletop(options, i);
@@ -63,7 +64,6 @@ TEST_CASE("tabletop: a picture depends on seed and index only") {
     CHECK(images[7] == image);
     for (int64_t i = 19; i >= 0; --i) CHECK(images[static_cast<size_t>(i)] == render_tabletop(options, i));
   }
-  set_num_threads(0);
 }
 
 TEST_CASE("tabletop: captions name what is there") {

@@ -3,7 +3,6 @@
 #include <map>
 
 #include "catch.h"
-#include "core/parallel_for.h"
 #include "core/rng.h"
 #include "data/bpe_train.h"
 #include "data/tokenizer.h"
@@ -11,6 +10,7 @@
 #include "data/words.h"
 #include "io/files.h"
 #include "temporary.h"
+#include "threads.h"
 
 using namespace gmail;
 using namespace gmail::test;
@@ -222,12 +222,11 @@ TEST_CASE("tokenizer: many threads, one answer") {
   const Tokenizer t = train_bpe(kCaptions, 540);
   Words texts;
   for (uint64_t i = 0; i < 500; ++i) texts.push_back(kCaptions[i % 5] + random_text(i, true));
-  const int before = num_threads();
-  set_num_threads(1);
-  const TokenBatch one = train_bpe(kCaptions, 540).batch(texts, 40);
-  set_num_threads(4);
-  const TokenBatch four = t.batch(texts, 40);
-  set_num_threads(before);
+  const auto batch = [&](const Tokenizer& tokenizer, int threads) {
+    const Threads scope(threads);
+    return tokenizer.batch(texts, 40);
+  };
+  const TokenBatch one = batch(train_bpe(kCaptions, 540), 1), four = batch(t, 4);
   const auto* p = one.ids.data<int32_t>();
   CHECK(std::equal(p, p + one.ids.numel(), four.ids.data<int32_t>()));
 }
