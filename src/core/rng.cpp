@@ -44,9 +44,7 @@ std::array<double, 2> box_muller(uint32_t a, uint32_t b) {
   const double angle = 2 * std::numbers::pi * unit(b);
   return {radius * std::cos(angle), radius * std::sin(angle)};
 }
-}  // namespace
 
-namespace {
 // Four counters side by side. A word sits in the lower half of its 64 bits, what is above it does not matter:
 // the form in which vector units multiply 32 by 32 bits.
 using Lanes [[gnu::vector_size(32)]] = uint64_t;
