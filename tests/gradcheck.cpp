@@ -1,6 +1,7 @@
 #include "gradcheck.h"
 
 #include <cmath>
+#include <numeric>
 
 namespace gmail::test {
 namespace {
@@ -13,9 +14,8 @@ std::vector<Var> as_inputs(Tape& tape, const std::vector<Tensor>& inputs) {
 }
 
 double dot(const Tensor& a, const Tensor& b) {
-  double sum = 0;
-  for (int64_t i = 0; i < a.numel(); ++i) sum += a.at(i) * b.at(i);
-  return sum;
+  const auto x = a.span<double>(), y = b.span<double>();
+  return std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
 }
 
 struct Run {
