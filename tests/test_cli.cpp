@@ -140,7 +140,7 @@ TEST_CASE("cli: bad data is named by file, line and field, and nothing is writte
   desk.write("damaged.jsonl", damaged);
   desk.refused(pretrain("damaged.jsonl"),
                {"damaged.jsonl", "more than 10 damaged", "short.jpg", "cut short"});
-  CHECK_FALSE(fs::exists(desk.dir / "run" / "model.safetensors"));
+  CHECK_FALSE(desk.has("run"));
   desk.refused("embed --model clip --images short.jpg --out e.safetensors", {"short.jpg", "cut short"});
   desk.refused("embed --model clip --images world/images/000000.png empty.png --out e.safetensors",
                {"empty.png"});
@@ -158,11 +158,13 @@ TEST_CASE("cli: bad data is named by file, line and field, and nothing is writte
   other.replace(other.find("\"intermediate_size\": 32"), 23, "\"intermediate_size\": 48");
   desk.write("other.json", other);
   const std::string before = read_text(desk.dir / "clip/checkpoint.safetensors");
+  const std::string options = read_text(desk.dir / "clip/options.json");
   desk.refused(
       "pretrain --manifest world/manifest.jsonl --model other.json --vocab 520 --out clip --resume " +
           std::string(Desk::kTrain),
       {"checkpoint.safetensors", "another run", "intermediate_size", "32", "48"});
   CHECK(read_text(desk.dir / "clip/checkpoint.safetensors") == before);
+  CHECK(read_text(desk.dir / "clip/options.json") == options);
 }
 
 TEST_CASE("cli: a full disk is exit code 1") {

@@ -59,7 +59,6 @@ void run(Command& c, Options& o) {
   a.batch = o.train.batch;
   a.train = train_options(c, o.train);
   ClipModel base = ClipModel::load(o.model);
-  record_options(c, o.train.out);
   const AlignReport report = align(c.ctx(), base, a);
   std::cout << "align: " << report.pairs << " pairs, " << report.train.steps << " steps, loss "
             << report.train.loss << ", paired cosine " << report.cosine_before << " -> "

@@ -51,7 +51,6 @@ void run_trainer(Command& c, TrainerOptions& o) {
   t.train = train_options(c, o.train);
   ClipModel base = ClipModel::load(o.arm.model);
   const EmbeddedPairs data = load_arm_data(c, o.arm, base);
-  record_options(c, o.train.out);
   const TrainReport report = train_captioner(c.ctx(), base.tokenizer, data, t);
   std::cout << "caption train: arm " << o.arm.arm << ", " << data.captions.size() << " pairs, "
             << report.steps << " steps, loss " << report.loss << ", " << o.train.out << '\n';

@@ -7,6 +7,8 @@
 #include "cli/train_flags.h"
 #include "core/build_info.h"
 #include "data/tabletop.h"
+#include "io/files.h"
+#include "io/json.h"
 #include "train/progress.h"
 
 #include <sys/resource.h>
@@ -74,7 +76,8 @@ void run(Command& c, Options& o) {
       scratch || has_weights(o.weights), o.weights,
       ": no pretrained weights (clip/config.json); run in the project's folder, name them with --weights, or "
       "train everything with --from-scratch");
-  record_options(c, o.out);
+  make_dirs(o.out);
+  write_json(std::filesystem::path(o.out) / "options.json", options_record(c));
   timed(demo, "world", [&] { make_world(demo); });
   const auto clip = timed(demo, "f_r", [&] { return clip_folder(demo); });
   const auto generator = timed(demo, "generator", [&] { return generator_folder(demo, clip); });

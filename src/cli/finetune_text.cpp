@@ -36,7 +36,6 @@ void run(Command& c, Options& o) {
   t.train = train_options(c, o.train);
   ClipModel base = ClipModel::load(o.arm.model);
   const EmbeddedPairs data = load_arm_data(c, o.arm, base);
-  record_options(c, o.train.out);
   const TrainReport report = finetune_text(c.ctx(), o.arm.model, data, t);
   std::cout << "finetune-text: arm " << o.arm.arm << ", " << data.captions.size() << " pairs, "
             << report.steps << " steps, loss " << report.loss << ", " << o.train.out << '\n';

@@ -51,7 +51,6 @@ void run_trainer(Command& c, TrainerOptions& o) {
   g.store = store_as(o.store);
   g.train = train_options(c, o.train);
   ClipModel text = ClipModel::load(o.model);
-  record_options(c, o.train.out);
   const TrainReport report = train_generator(c.ctx(), text, g);
   std::cout << "generator: " << report.steps << " steps, loss " << report.loss << ", " << o.train.out << '\n';
 }
@@ -95,9 +94,9 @@ void run_draw(Command& c, DrawOptions& o) {
   g.sample = {o.steps, o.guidance, o.clamp, o.batch};
   g.quiet = o.quiet;
   g.command = c.command_line();
+  g.record = options_record(c);
   ClipModel text = ClipModel::load(o.model);
   Generator generator = Generator::load(o.generator);
-  record_options(c, o.out);
   const GenerateReport report = generate(c.ctx(), generator, text, g);
   std::cout << "generate: " << report.images << " images drawn, " << report.already_there << " were there, "
             << o.out << "/manifest.jsonl\n";

@@ -51,7 +51,6 @@ void run(Command& c, Options& o) {
   p.mask_duplicates = !o.no_mask_duplicates;
   p.store = store_as(o.store);
   p.train = train_options(c, o.train);
-  record_options(c, o.train.out);
   const TrainReport report = pretrain(c.ctx(), p);
   std::cout << "pretrain: " << report.steps << " steps, loss " << report.loss << ", " << o.train.out << '\n';
 }

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "core/build_info.h"
-#include "io/json.h"
 
 namespace gmail::cli {
 
@@ -34,6 +33,7 @@ TrainOptions train_options(const Command& c, const TrainFlags& f) {
   TrainOptions o;
   o.out = f.out;
   o.command = c.command_line();
+  o.record = options_record(c);
   o.seed = c.common().seed;
   o.steps = f.steps;
   o.lr = f.lr;
@@ -57,12 +57,10 @@ StoreAs store_as(const std::string& name) {
   return name == "float16" ? StoreAs::float16 : name == "bfloat16" ? StoreAs::bfloat16 : StoreAs::as_is;
 }
 
-void record_options(const Command& c, const std::filesystem::path& out) {
-  make_dirs(out);
+nlohmann::json options_record(const Command& c) {
   const BuildInfo build = build_info();
-  nlohmann::json all{{"command", c.command_line()}, {"options", c.resolved()},    {"version", build.version},
-                     {"commit", build.commit},      {"compiler", build.compiler}, {"flags", build.flags}};
-  write_json(out / "options.json", all);
+  return {{"command", c.command_line()}, {"options", c.resolved()},    {"version", build.version},
+          {"commit", build.commit},      {"compiler", build.compiler}, {"flags", build.flags}};
 }
 
 }  // namespace gmail::cli

@@ -22,7 +22,7 @@ void add_train_flags(Command& command, TrainFlags& flags);
 void add_store_flag(Command& command, std::string& store);
 [[nodiscard]] StoreAs store_as(const std::string& name);
 
-// Writes the resolved options, commit and compiler into <out>/options.json and prints them in one line each.
-void record_options(const Command& command, const std::filesystem::path& out);
+// What <out>/options.json says of a run: the command, its resolved options, version, commit and compiler.
+[[nodiscard]] nlohmann::json options_record(const Command& command);
 
 }  // namespace gmail::cli

@@ -3,6 +3,7 @@
 
 #include "data/image.h"
 #include "gmail/generator.h"
+#include "io/json.h"
 #include "train/interrupt.h"
 #include "train/progress.h"
 
@@ -47,6 +48,7 @@ GenerateReport generate(const Context& ctx, Generator& g, ClipModel& text, const
   const Manifest all = read_manifest(o.manifest);
   const Manifest manifest = o.split.empty() ? all : all.filter(o.split);
   make_dirs(o.out / "images");
+  if (!o.record.is_null()) write_json(o.out / "options.json", o.record);
   ManifestWriter writer(o.out / "manifest.jsonl");
   GenerateReport report;
   const std::vector<Job> jobs = jobs_of(manifest, o, writer, report.already_there);

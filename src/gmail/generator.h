@@ -58,6 +58,7 @@ struct GenerateOptions {
   SampleOptions sample;
   bool quiet = false;
   std::string command;
+  nlohmann::json record;  // as in TrainOptions
 };
 struct GenerateReport {
   int64_t images = 0, already_there = 0;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "io/json.h"
 #include "train/checkpoint.h"
 #include "train/clip_grad.h"
 #include "train/ema.h"
@@ -90,6 +91,7 @@ class Run {
     } else {
       std::filesystem::remove(checkpoint());  // a kill before the first save must not revive an older run
     }
+    if (!o_.record.is_null()) write_json(o_.out / "options.json", o_.record);
     if (!o_.quiet) print_plan(o_, params, block_, done_);
   }
 

@@ -27,6 +27,7 @@ struct TrainOptions {
   std::filesystem::path out;
   std::string kind = "train";  // what is trained, "pretrain": a checkpoint of another kind is refused
   std::string command;         // how the user called us, for "continue with: .."
+  nlohmann::json record;       // written to <out>/options.json once the run begins; null = no file
   nlohmann::json config = nlohmann::json::object();  // the model and data settings that decide the result
   uint64_t seed = 0;
   int64_t steps = 0;
