@@ -30,10 +30,10 @@ bool each_once(int64_t n, int64_t grain) {
 }  // namespace
 
 TEST_CASE("parallel_for: every index once, in chunks of the grain") {
-  for (const int threads : {1, 2, 5}) {
+  for (const int threads : {1, 2, 4, 5}) {
     const Threads scope(threads);
     CHECK(num_threads() == threads);
-    for (const int64_t n : {1, 2, 7, 64, 1003})
+    for (const int64_t n : {1, 2, 7, 64, 1000, 1003})
       for (const int64_t grain : {1, 3, 10, 64, 2000}) CHECK(each_once(n, grain));
   }
 }
@@ -72,6 +72,17 @@ TEST_CASE("parallel_for: inside a body it runs on the same thread") {
   });
   CHECK(sum == 60);
   CHECK(other == 0);
+}
+
+TEST_CASE("parallel_for: inside a body every index comes once, also in longer chunks") {
+  const Threads scope(4);
+  std::atomic<int64_t> sum = 0;
+  parallel_for(20, 1, [&](int64_t begin, int64_t) {
+    parallel_for(10, 3, [&](int64_t b, int64_t e) {
+      for (int64_t i = b; i < e; ++i) sum += begin * 10 + i;
+    });
+  });
+  CHECK(sum == 199 * 200 / 2);
 }
 
 TEST_CASE("parallel_for: two threads may call it at once") {
