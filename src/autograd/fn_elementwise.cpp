@@ -39,6 +39,16 @@ Var scale(Tape& tape, const Var& x, double factor) {
   });
 }
 
+Var cast(Tape& tape, const Var& x, DType type) {
+  if (x.dtype() == type) return x;
+  Tensor y = tape.empty(x.shape(), type);
+  GMAIL_RUN(tape.ctx(), accumulate, Grad{y}, x.value);
+  return tape.record(y, {x}, [=, &tape](const Tensor& dy) {
+    const Grad dx = tape.want(x);
+    GMAIL_RUN(tape.ctx(), accumulate, dx, dy);
+  });
+}
+
 Var activation(Tape& tape, const Var& x, Activation kind) {
   Tensor y = tape.empty(x.shape(), x.dtype());
   GMAIL_RUN(tape.ctx(), activation_forward, y, x.value, kind);

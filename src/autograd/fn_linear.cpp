@@ -53,8 +53,11 @@ Var conv2d(Tape& tape, const Var& x, const Var& w, const Var& b, int stride, int
   });
 }
 
-Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, int heads, const AttentionMask& mask) {
-  Tensor o = tape.empty(q.shape(), q.dtype()), l = tape.empty({q.size(0), heads, q.size(1)}, q.dtype());
+Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, int heads,
+              const AttentionMask& mask_anywhere) {
+  const AttentionMask mask{mask_anywhere.causal, tape.ctx().here(mask_anywhere.keys)};
+  Tensor o = tape.empty(q.shape(), q.dtype()),
+         l = tape.empty({q.size(0), heads, q.size(1)}, statistics_of(q.dtype()));
   GMAIL_RUN(tape.ctx(), attention_forward, o, l, q.value, k.value, v.value, heads, mask);
   return tape.record(o, {q, k, v}, [=, &tape](const Tensor& d_o) {
     const Grad dq = tape.want(q);

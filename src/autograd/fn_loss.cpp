@@ -4,9 +4,18 @@
 #include "ops/mse.h"
 
 namespace gmail {
+namespace {
+// A constant that the host made, where and as the ops read it.
+Var here(const Tape& tape, const Var& v, DType type) {
+  return v.tracked() ? v : Var(tape.ctx().here(v.value).to(type), v.id);
+}
+}  // namespace
 
-Var softmax_cross_entropy(Tape& tape, const Var& logits, const Tensor& targets, const Tensor& mask) {
-  Tensor loss = tape.empty({1}, logits.dtype()), l = tape.empty({logits.size(0)}, logits.dtype());
+Var softmax_cross_entropy(Tape& tape, const Var& logits, const Tensor& targets_anywhere,
+                          const Tensor& mask_anywhere) {
+  const Tensor targets = tape.ctx().here(targets_anywhere), mask = tape.ctx().here(mask_anywhere);
+  const DType type = statistics_of(logits.dtype());
+  Tensor loss = tape.empty({1}, type), l = tape.empty({logits.size(0)}, type);
   GMAIL_RUN(tape.ctx(), softmax_cross_entropy_forward, loss, l, logits.value, targets, mask);
   return tape.record(loss, {logits}, [=, &tape](const Tensor& dloss) {
     const Grad dlogits = tape.want(logits);
@@ -14,8 +23,12 @@ Var softmax_cross_entropy(Tape& tape, const Var& logits, const Tensor& targets, 
   });
 }
 
-Var info_nce(Tape& tape, const Var& a, const Var& b, const Var& log_scale, const InfoNceOptions& options) {
-  Tensor loss = tape.empty({1}, a.dtype()), dz = tape.empty({a.size(0), a.size(0)}, a.dtype());
+Var info_nce(Tape& tape, const Var& a_in, const Var& b_in, const Var& scale_in,
+             const InfoNceOptions& options_anywhere) {
+  const InfoNceOptions options{options_anywhere.symmetric, tape.ctx().here(options_anywhere.group)};
+  const DType type = statistics_of(a_in.dtype());
+  const Var a = cast(tape, a_in, type), b = cast(tape, b_in, type), log_scale = here(tape, scale_in, type);
+  Tensor loss = tape.empty({1}, type), dz = tape.empty({a.size(0), a.size(0)}, type);
   GMAIL_RUN(tape.ctx(), info_nce_forward, loss, dz, a.value, b.value, log_scale.value, options);
   return tape.record(loss, {a, b, log_scale}, [=, &tape](const Tensor& dloss) {
     const Grad da = tape.want(a);
@@ -26,8 +39,11 @@ Var info_nce(Tape& tape, const Var& a, const Var& b, const Var& log_scale, const
   });
 }
 
-Var sigmoid_loss(Tape& tape, const Var& a, const Var& b, const Var& log_scale, const Var& bias) {
-  Tensor loss = tape.empty({1}, a.dtype()), dz = tape.empty({a.size(0), a.size(0)}, a.dtype());
+Var sigmoid_loss(Tape& tape, const Var& a_in, const Var& b_in, const Var& scale_in, const Var& bias_in) {
+  const DType type = statistics_of(a_in.dtype());
+  const Var a = cast(tape, a_in, type), b = cast(tape, b_in, type), log_scale = here(tape, scale_in, type),
+            bias = here(tape, bias_in, type);
+  Tensor loss = tape.empty({1}, type), dz = tape.empty({a.size(0), a.size(0)}, type);
   GMAIL_RUN(tape.ctx(), sigmoid_loss_forward, loss, dz, a.value, b.value, log_scale.value, bias.value);
   return tape.record(loss, {a, b, log_scale, bias}, [=, &tape](const Tensor& dloss) {
     const Grad da = tape.want(a);
@@ -39,8 +55,12 @@ Var sigmoid_loss(Tape& tape, const Var& a, const Var& b, const Var& log_scale, c
   });
 }
 
-Var weighted_mse(Tape& tape, const Var& prediction, const Tensor& target, const Tensor& weight) {
-  Tensor loss = tape.empty({1}, prediction.dtype());
+Var weighted_mse(Tape& tape, const Var& prediction, const Tensor& target_anywhere,
+                 const Tensor& weight_anywhere) {
+  const DType type = statistics_of(prediction.dtype());
+  const Tensor target = tape.ctx().here(target_anywhere).to(prediction.dtype());
+  const Tensor weight = weight_anywhere ? tape.ctx().here(weight_anywhere).to(type) : Tensor();
+  Tensor loss = tape.empty({1}, type);
   GMAIL_RUN(tape.ctx(), weighted_mse_forward, loss, prediction.value, target, weight);
   return tape.record(loss, {prediction}, [=, &tape](const Tensor& dloss) {
     const Grad dprediction = tape.want(prediction);

@@ -9,8 +9,8 @@ namespace gmail {
 
 Var layer_norm(Tape& tape, const Var& x, const Var& w, const Var& b, double eps) {
   const Shape rows{x.value.numel() / x.size(-1)};
-  Tensor y = tape.empty(x.shape(), x.dtype()), mu = tape.empty(rows, x.dtype()),
-         r = tape.empty(rows, x.dtype());
+  Tensor y = tape.empty(x.shape(), x.dtype()), mu = tape.empty(rows, statistics_of(x.dtype())),
+         r = tape.empty(rows, statistics_of(x.dtype()));
   GMAIL_RUN(tape.ctx(), layer_norm_forward, y, mu, r, x.value, w.value, b.value, eps);
   return tape.record(y, {x, w, b}, [=, &tape](const Tensor& dy) {
     const Grad dx = tape.want(x), dw = tape.want(w), db = tape.want(b);
@@ -20,8 +20,8 @@ Var layer_norm(Tape& tape, const Var& x, const Var& w, const Var& b, double eps)
 
 Var group_norm(Tape& tape, const Var& x, const Var& w, const Var& b, int groups, double eps, bool silu) {
   const Shape statistics{x.size(0), groups};
-  Tensor y = tape.empty(x.shape(), x.dtype()), mu = tape.empty(statistics, x.dtype());
-  Tensor r = tape.empty(statistics, x.dtype());
+  Tensor y = tape.empty(x.shape(), x.dtype()), mu = tape.empty(statistics, statistics_of(x.dtype()));
+  Tensor r = tape.empty(statistics, statistics_of(x.dtype()));
   GMAIL_RUN(tape.ctx(), group_norm_forward, y, mu, r, x.value, w.value, b.value, groups, eps, silu);
   return tape.record(y, {x, w, b}, [=, &tape](const Tensor& dy) {
     const Grad dx = tape.want(x), dw = tape.want(w), db = tape.want(b);
@@ -40,7 +40,8 @@ Var softmax(Tape& tape, const Var& x) {
 }
 
 Var l2_normalize(Tape& tape, const Var& x, double eps) {
-  Tensor y = tape.empty(x.shape(), x.dtype()), norm = tape.empty({x.value.numel() / x.size(-1)}, x.dtype());
+  Tensor y = tape.empty(x.shape(), x.dtype()),
+         norm = tape.empty({x.value.numel() / x.size(-1)}, statistics_of(x.dtype()));
   GMAIL_RUN(tape.ctx(), l2_normalize_forward, y, norm, x.value, eps);
   return tape.record(y, {x}, [=, &tape](const Tensor& dy) {
     const Grad dx = tape.want(x);

@@ -7,10 +7,12 @@
 
 namespace gmail {
 
-Var embedding(Tape& tape, const Var& table, const Tensor& ids) {
+Var embedding(Tape& tape, const Var& table, const Tensor& ids_anywhere) {
+  const Tensor ids = tape.ctx().here(ids_anywhere);
   std::vector<int64_t> sizes(ids.shape().sizes().begin(), ids.shape().sizes().end());
   sizes.push_back(table.size(-1));
-  Tensor y = tape.empty(Shape(sizes), table.dtype());
+  const DType type = table.dtype() == DType::float32 ? tape.ctx().precision : table.dtype();
+  Tensor y = tape.empty(Shape(sizes), type);
   GMAIL_RUN(tape.ctx(), embedding_forward, y, table.value, ids);
   return tape.record(y, {table}, [=, &tape](const Tensor& dy) {
     const Grad dtable = tape.want(table);
@@ -18,7 +20,8 @@ Var embedding(Tape& tape, const Var& table, const Tensor& ids) {
   });
 }
 
-Var gather_rows(Tape& tape, const Var& x, const Tensor& index) {
+Var gather_rows(Tape& tape, const Var& x, const Tensor& index_anywhere) {
+  const Tensor index = tape.ctx().here(index_anywhere);
   Tensor y = tape.empty({x.size(0), x.size(-1)}, x.dtype());
   GMAIL_RUN(tape.ctx(), gather_rows_forward, y, x.value, index);
   return tape.record(y, {x}, [=, &tape](const Tensor& dy) {

@@ -54,8 +54,9 @@ Var mul(Tape& tape, const Var& a, const Var& b);  //                            
 Var scale(Tape& tape, const Var& x,
           double factor);  //                                           ops/broadcast.h
 Var activation(Tape& tape, const Var& x,
-               Activation kind);      // quick_gelu gelu_erf gelu_tanh silu relu tanh  ops/activation.h
-Var geglu(Tape& tape, const Var& x);  // (..., 2C) -> (..., C)                     ops/geglu.h
+               Activation kind);  // quick_gelu gelu_erf gelu_tanh silu relu tanh  ops/activation.h
+Var cast(Tape& tape, const Var& x, DType type);  // x itself if it has the type       ops/broadcast.h
+Var geglu(Tape& tape, const Var& x);             // (..., 2C) -> (..., C)                     ops/geglu.h
 Var dropout(Tape& tape, const Var& x, double p,
             const DropoutKey& key);  // no-op outside training             ops/dropout.h
 

@@ -1,16 +1,8 @@
 #include "core/arena.h"
 
 #include <algorithm>
-#include <new>
 
 namespace gmail {
-
-void AlignedFree::operator()(void* p) const { ::operator delete (p, std::align_val_t{kAlignment}); }
-
-AlignedBytes aligned_bytes(size_t bytes) {
-  const size_t rounded = std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  return AlignedBytes(static_cast<std::byte*>(::operator new (rounded, std::align_val_t{kAlignment})));
-}
 
 AlignedBytes Arena::take(size_t bytes) {
   const std::lock_guard lock(mutex_);
@@ -18,7 +10,7 @@ AlignedBytes Arena::take(size_t bytes) {
   live_bytes_ += bytes;
   peak_bytes_ = std::max(peak_bytes_, live_bytes_);
   auto& list = free_[bytes];
-  if (list.empty()) return aligned_bytes(bytes);
+  if (list.empty()) return aligned_bytes(bytes, device_);
   AlignedBytes block = std::move(list.back());
   list.pop_back();
   return block;

@@ -13,19 +13,13 @@
 #include <mutex>
 #include <vector>
 
+#include "core/device_memory.h"
+
 namespace gmail {
-
-constexpr size_t kAlignment = 64;  // bytes; one cache line, one AVX-512 register
-
-struct AlignedFree {
-  void operator()(void* p) const;
-};
-using AlignedBytes = std::unique_ptr<std::byte, AlignedFree>;
-[[nodiscard]] AlignedBytes aligned_bytes(size_t bytes);
 
 class Arena {
  public:
-  Arena() = default;
+  explicit Arena(Device device = Device::cpu) : device_(device) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
@@ -37,6 +31,7 @@ class Arena {
   void release_cache();                                            // frees what nobody uses now
 
  private:
+  const Device device_;
   std::mutex mutex_;
   std::map<size_t, std::vector<AlignedBytes>> free_;
   int64_t live_ = 0;

@@ -13,12 +13,15 @@ namespace gmail {
 struct Context {
   Device device = Device::cpu;
   Stream stream;
+  DType precision = DType::float32;  // of activations that a float32 parameter begins (an embedding)
   std::shared_ptr<Arena> arena = std::make_shared<Arena>();
 
   // a step tensor: its memory goes back to the arena with its last handle
   [[nodiscard]] Tensor empty(const Shape& shape, DType dtype) const {
     return Tensor::empty(shape, dtype, device, arena);
   }
+  // what the host made, where the ops of this context can read it
+  [[nodiscard]] Tensor here(const Tensor& t) const { return t.to(device); }
   [[nodiscard]] Tensor zeros(const Shape& shape, DType dtype) const {
     return Tensor::zeros(shape, dtype, device, arena);
   }

@@ -13,6 +13,12 @@
     else                                            \
       ::gmail::cpu::op(__VA_ARGS__);                \
   } while (false)
+// What only the CUDA backend can do (core/device_memory.h); an Error in a build without it.
+#define GMAIL_CUDA_ONLY(call) ::gmail::cuda::call
 #else
 #define GMAIL_RUN(ctx, op, ...) ::gmail::cpu::op(__VA_ARGS__)
+#define GMAIL_CUDA_ONLY(call) ::gmail::no_cuda()
+namespace gmail {
+[[noreturn]] inline void* no_cuda() { throw Error("this build has no CUDA backend (see gmail --version)"); }
+}  // namespace gmail
 #endif

@@ -46,6 +46,9 @@ struct dtype_of<int32_t> {
   return t == DType::float64 ? 8 : t == DType::bfloat16 ? 2 : 4;
 }
 
+// What a bfloat16 op keeps in more digits: statistics, losses, the gradients of parameters.
+[[nodiscard]] constexpr DType statistics_of(DType t) { return t == DType::bfloat16 ? DType::float32 : t; }
+
 [[nodiscard]] constexpr std::string_view name_of(DType t) {
   switch (t) {
     case DType::float32:

@@ -58,6 +58,10 @@ Lanes multiply_low(Lanes a, Lanes b) {
 }
 }  // namespace
 
+PhiloxStream philox_stream(uint64_t seed, Purpose purpose, uint64_t step, uint64_t index) {
+  return {key_of(seed), counter_of(purpose, step, index)};
+}
+
 // philox() for four blocks at a time
 void stream_words(std::span<uint32_t> words, int64_t first, uint64_t seed, Purpose purpose, uint64_t step,
                   uint64_t index) {

@@ -32,6 +32,13 @@ enum class Purpose : uint8_t {
 using PhiloxBlock = std::array<uint32_t, 4>;
 [[nodiscard]] PhiloxBlock philox(std::array<uint32_t, 2> key, std::array<uint32_t, 4> counter);
 
+// The key and the first counter of a stream; block k of it is philox(key, counter + k in counter[0]).
+struct PhiloxStream {
+  std::array<uint32_t, 2> key;
+  std::array<uint32_t, 4> counter;
+};
+[[nodiscard]] PhiloxStream philox_stream(uint64_t seed, Purpose purpose, uint64_t step, uint64_t index);
+
 // Words first .. of a stream: what Rng draws there, and what fill_uniform makes of the elements of these
 // numbers. `first` is a multiple of 4.
 void stream_words(std::span<uint32_t> words, int64_t first, uint64_t seed, Purpose purpose, uint64_t step = 0,

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+
+#include "core/dispatch.h"
 
 namespace gmail {
 
@@ -10,14 +11,13 @@ Storage::Storage(size_t bytes, Device device, std::shared_ptr<Arena> arena)
     : bytes_(bytes),
       device_(device),
       arena_(std::move(arena)),
-      memory_(arena_ ? arena_->take(bytes) : aligned_bytes(bytes)) {}
+      memory_(arena_ ? arena_->take(bytes) : aligned_bytes(bytes, device)) {}
 
 Storage::~Storage() {
   if (arena_) arena_->give_back(std::move(memory_), bytes_);
 }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device, std::shared_ptr<Arena> arena) {
-  GMAIL_CHECK(device == Device::cpu, "[tensor] no memory on device ", name_of(device));
   Tensor t;
   t.shape_ = shape;
   t.numel_ = shape.numel();
@@ -28,7 +28,7 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device, std::shared
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device, std::shared_ptr<Arena> arena) {
   Tensor t = empty(shape, dtype, device, std::move(arena));
-  std::memset(t.raw(), 0, t.bytes());
+  zero_bytes(t.raw(), device, t.bytes());
   return t;
 }
 
@@ -58,13 +58,20 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
 
 Tensor Tensor::clone() const {
   Tensor t = empty(shape_, dtype_, device());
-  std::memcpy(t.raw(), raw(), bytes());
+  copy_bytes(t.raw(), device(), raw(), device(), bytes());
   return t;
 }
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype == dtype_) return *this;
   Tensor t = empty(shape_, dtype, device());
+  t.copy_from(*this);
+  return t;
+}
+
+Tensor Tensor::to(Device device) const {
+  if (!defined() || device == this->device()) return *this;
+  Tensor t = empty(shape_, dtype_, device);
   t.copy_from(*this);
   return t;
 }
@@ -102,7 +109,12 @@ T from_double(double v) {
 void Tensor::copy_from(const Tensor& source) {
   GMAIL_CHECK(source.numel() == numel_, "[copy] from ", source.shape(), " to ", shape_);
   if (source.dtype() == dtype_) {
-    std::memmove(raw(), source.raw(), bytes());
+    copy_bytes(raw(), device(), source.raw(), source.device(), bytes());
+    return;
+  }
+  if (source.device() != device()) return copy_from(source.to(device()));
+  if (device() == Device::cuda) {
+    GMAIL_CUDA_ONLY(convert(raw(), dtype_, source.raw(), source.dtype(), numel_));
     return;
   }
   with_any_type(dtype_, [&](auto to) {
@@ -115,6 +127,10 @@ void Tensor::copy_from(const Tensor& source) {
 }
 
 void Tensor::fill(double value) {
+  if (device() == Device::cuda) {
+    GMAIL_CUDA_ONLY(fill(raw(), dtype_, value, numel_));
+    return;
+  }
   with_any_type(dtype_,
                 [&](auto t) { std::fill_n(data<decltype(t)>(), numel_, from_double<decltype(t)>(value)); });
 }
@@ -122,7 +138,9 @@ void Tensor::fill(double value) {
 double Tensor::at(int64_t i) const {
   GMAIL_CHECK(i >= 0 && i < numel_, "[tensor] element ", i, " of ", shape_);
   double value = 0;
-  with_any_type(dtype_, [&](auto t) { value = as_double(data<decltype(t)>()[i]); });
+  const Tensor one = device() == Device::cpu ? *this : reshape({numel_}).rows(i, i + 1).to(Device::cpu);
+  const int64_t j = device() == Device::cpu ? i : 0;
+  with_any_type(dtype_, [&](auto t) { value = as_double(one.data<decltype(t)>()[j]); });
   return value;
 }
 
@@ -132,6 +150,7 @@ double Tensor::item() const {
 }
 
 bool Tensor::all_finite() const {
+  if (device() != Device::cpu) return to(Device::cpu).all_finite();
   bool finite = true;
   with_any_type(dtype_, [&](auto t) {
     const auto* p = data<decltype(t)>();
@@ -142,6 +161,7 @@ bool Tensor::all_finite() const {
 
 void Tensor::check_type(DType wanted) const {
   GMAIL_CHECK(defined(), "[tensor] an absent tensor was read");
+  GMAIL_CHECK(device() == Device::cpu, "[tensor] the CPU read a tensor that lies on ", name_of(device()));
   GMAIL_CHECK(dtype_ == wanted, "[tensor] expected ", name_of(wanted), ", got ", name_of(dtype_));
 }
 

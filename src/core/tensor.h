@@ -64,7 +64,7 @@ class Tensor {
   [[nodiscard]] size_t bytes() const { return static_cast<size_t>(numel_ * size_of(dtype_)); }
   [[nodiscard]] Storage& storage() const { return *storage_; }
 
-  // Typed pointer to the first element; throws if T is not the dtype.
+  // Typed pointer to the first element; throws if T is not the dtype or the memory is not the CPU's.
   template <class T>
   [[nodiscard]] T* data() {
     check_type(dtype_of<T>::value);
@@ -83,14 +83,15 @@ class Tensor {
   [[nodiscard]] std::span<const T> span() const {
     return {data<T>(), static_cast<size_t>(numel_)};
   }
-  [[nodiscard]] std::byte* raw() const { return storage_->data() + offset_; }
+  [[nodiscard]] std::byte* raw() const { return storage_->data() + offset_; }  // on its device
 
   [[nodiscard]] Tensor reshape(const Shape& shape) const;  // same elements, shared storage
   [[nodiscard]] Tensor rows(int64_t begin,
                             int64_t end) const;  // dimension 0 from begin to end, shared storage
   [[nodiscard]] Tensor clone() const;            // own copy on the heap
   [[nodiscard]] Tensor to(DType dtype) const;    // converted copy; *this if it has the dtype already
-  void copy_from(const Tensor& source);          // same number of elements; converts the dtype
+  [[nodiscard]] Tensor to(Device device) const;  // copy on that device; *this if it lies there already
+  void copy_from(const Tensor& source);          // same number of elements, any device; converts the dtype
   void fill(double value);
   [[nodiscard]] double item() const;         // the value of a one-element tensor
   [[nodiscard]] double at(int64_t i) const;  // element i of the flat tensor, as double

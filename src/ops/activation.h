@@ -19,4 +19,9 @@ namespace cpu {
 void activation_forward(Tensor& y, const Tensor& x, Activation kind);
 void activation_backward(Grad dx, const Tensor& dy, const Tensor& x, Activation kind);
 }  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/activation.cu
+void activation_forward(Tensor& y, const Tensor& x, Activation kind, Stream stream);
+void activation_backward(Grad dx, const Tensor& dy, const Tensor& x, Activation kind, Stream stream);
+}  // namespace cuda
 }  // namespace gmail

@@ -9,7 +9,22 @@
 #include "ops/simd.h"
 #include "ops/simd_math.h"
 
-namespace gmail::cpu {
+namespace gmail {
+
+AttentionSizes attention_sizes(const Tensor& q, const Tensor& k, const Tensor& v, int heads,
+                               const AttentionMask& mask) {
+  GMAIL_CHECK(q.rank() == 3 && k.rank() == 3 && k.shape() == v.shape() && q.size(0) == k.size(0) &&
+                  q.size(2) == k.size(2),
+              "[attention] expected q (B, Tq, C), k and v (B, Tk, C), got ", q.shape(), ", ", k.shape(), ", ",
+              v.shape());
+  GMAIL_CHECK(heads > 0 && q.size(2) % heads == 0, "[attention] ", q.size(2), " channels do not split into ",
+              heads, " heads");
+  GMAIL_CHECK(!mask.keys || mask.keys.shape() == (Shape{k.size(0), k.size(1)}),
+              "[attention] key mask must be (", k.size(0), ",", k.size(1), "), got ", mask.keys.shape());
+  return {q.size(0), q.size(1), k.size(1), q.size(2), heads, q.size(2) / heads};
+}
+
+namespace cpu {
 namespace {
 
 // One head is worked through in blocks of queries, so that the scores of a block stay in the second-level
@@ -31,15 +46,8 @@ struct Sizes {
 };
 
 Sizes check(const Tensor& q, const Tensor& k, const Tensor& v, int heads, const AttentionMask& mask) {
-  GMAIL_CHECK(q.rank() == 3 && k.rank() == 3 && k.shape() == v.shape() && q.size(0) == k.size(0) &&
-                  q.size(2) == k.size(2),
-              "[attention] expected q (B, Tq, C), k and v (B, Tk, C), got ", q.shape(), ", ", k.shape(), ", ",
-              v.shape());
-  GMAIL_CHECK(heads > 0 && q.size(2) % heads == 0, "[attention] ", q.size(2), " channels do not split into ",
-              heads, " heads");
-  GMAIL_CHECK(!mask.keys || mask.keys.shape() == (Shape{k.size(0), k.size(1)}),
-              "[attention] key mask must be (", k.size(0), ",", k.size(1), "), got ", mask.keys.shape());
-  return {q.size(0), q.size(1), k.size(1), q.size(2), heads, q.size(2) / heads};
+  const AttentionSizes s = attention_sizes(q, k, v, heads, mask);
+  return {s.B, s.Tq, s.Tk, s.C, s.heads, s.D};
 }
 
 // Queries [i0, i0 + m) of one head. Those that do not see key j are the first hidden(j) of them.
@@ -295,4 +303,5 @@ void attention_backward(Grad dq, Grad dk, Grad dv, const Tensor& d_o, const Tens
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

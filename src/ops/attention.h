@@ -15,6 +15,12 @@ struct AttentionMask {
   bool causal = false;  // key j is seen by query i if j <= i + Tk - Tq
   Tensor keys;          // (B, Tk) int32, absent: all; key j of b is seen if keys[b, j] != 0
 };
+struct AttentionSizes {
+  int64_t B, Tq, Tk, C, heads, D;
+};
+[[nodiscard]] AttentionSizes attention_sizes(const Tensor& q, const Tensor& k, const Tensor& v, int heads,
+                                             const AttentionMask& mask);  // checks them
+
 namespace cpu {
 // q (B, Tq, C), k, v (B, Tk, C), o (B, Tq, C), l (B, heads, Tq)
 void attention_forward(Tensor& o, Tensor& l, const Tensor& q, const Tensor& k, const Tensor& v, int heads,
@@ -23,4 +29,12 @@ void attention_backward(Grad dq, Grad dk, Grad dv, const Tensor& d_o, const Tens
                         const Tensor& q, const Tensor& k, const Tensor& v, int heads,
                         const AttentionMask& mask);
 }  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/attention.cu
+void attention_forward(Tensor& o, Tensor& l, const Tensor& q, const Tensor& k, const Tensor& v, int heads,
+                       const AttentionMask& mask, Stream stream);
+void attention_backward(Grad dq, Grad dk, Grad dv, const Tensor& d_o, const Tensor& o, const Tensor& l,
+                        const Tensor& q, const Tensor& k, const Tensor& v, int heads,
+                        const AttentionMask& mask, Stream stream);
+}  // namespace cuda
 }  // namespace gmail

@@ -1,6 +1,5 @@
 #include "ops/broadcast.h"
 
-#include <array>
 #include <vector>
 
 #include "ops/grain.h"
@@ -20,20 +19,9 @@ Shape broadcast_shape(const Shape& a, const Shape& b) {
   return Shape(sizes);
 }
 
-namespace cpu {
-namespace {
-
-// y's dimensions with neighbours joined wherever each operand treats both alike (repeats them, or does not).
-// A bias (C) becomes (N, C) with b's strides (0, 1); equal shapes become one long row.
-struct Plan {
-  int rank = 0;
-  std::array<int64_t, Shape::kMaxRank> size{}, a{}, b{};  // sizes of y, strides of a and b (0: repeated)
-  int64_t rows = 1, width = 1;                            // all but the last joined dimension, and that one
-};
-
-Plan plan(const Shape& y, const Shape& a, const Shape& b) {
+BroadcastPlan broadcast_plan(const Shape& y, const Shape& a, const Shape& b) {
   GMAIL_CHECK(broadcast_shape(a, b) == y, "[broadcast] ", a, " and ", b, " do not give ", y);
-  Plan p;
+  BroadcastPlan p;
   std::array<bool, Shape::kMaxRank> a_kept{}, b_kept{};
   for (int d = 0; d < y.rank(); ++d) {
     if (y[d] == 1) continue;
@@ -60,6 +48,11 @@ Plan plan(const Shape& y, const Shape& a, const Shape& b) {
   p.width = p.size[static_cast<size_t>(p.rank - 1)];
   return p;
 }
+
+namespace cpu {
+namespace {
+
+using Plan = BroadcastPlan;
 
 // y (+)= f(a, b). The innermost stride of each side is 0 or 1; the three loops differ only in that.
 template <class T, class F>
@@ -92,8 +85,8 @@ void combine(GradWriter<T> y, const T* a, const T* b, const Plan& p, F&& f) {
 
 template <class T, class F>
 void forward(Tensor& y, const Tensor& a, const Tensor& b, F&& f) {
-  combine<T>(GradWriter<T>(Grad{y, false}), a.data<T>(), b.data<T>(), plan(y.shape(), a.shape(), b.shape()),
-             f);
+  combine<T>(GradWriter<T>(Grad{y, false}), a.data<T>(), b.data<T>(),
+             broadcast_plan(y.shape(), a.shape(), b.shape()), f);
 }
 
 // out (outer, inner) = sum over the middle of in (outer, middle, inner)
@@ -129,7 +122,7 @@ void write(GradWriter<T> g, const T* x, int64_t n) {
 // g (+)= R(dy): sums out one run of repeated dimensions after the other, outermost first.
 template <class T>
 void reduce(Grad g, const T* dy, const Shape& shape) {
-  const Plan p = plan(shape, shape, g.t.shape());
+  const Plan p = broadcast_plan(shape, shape, g.t.shape());
   std::vector<int64_t> sizes(p.size.begin(), p.size.begin() + p.rank);
   std::vector<T> sum;
   const T* from = dy;
@@ -153,7 +146,7 @@ void reduce(Grad g, const T* dy, const Shape& shape) {
 // R(dy other)
 template <class T>
 void product_gradient(Grad g, const Tensor& dy, const Tensor& other) {
-  const Plan p = plan(dy.shape(), dy.shape(), other.shape());
+  const Plan p = broadcast_plan(dy.shape(), dy.shape(), other.shape());
   if (g.t.shape() == dy.shape())
     return combine<T>(GradWriter<T>(g), dy.data<T>(), other.data<T>(), p, [](T u, T v) { return u * v; });
   Tensor product = Tensor::empty(dy.shape(), dy.dtype());

@@ -5,15 +5,9 @@
 #include "ops/grain.h"
 #include "ops/simd.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-// The whole seen as (outer, width), the piece as the columns offset .. offset + piece of it.
-struct Sizes {
-  int64_t outer, width, piece, offset;
-};
-
-Sizes check(const Tensor& whole, const Tensor& piece, int dim, int64_t begin) {
+PieceSizes piece_sizes(const Tensor& whole, const Tensor& piece, int dim, int64_t begin) {
   const int64_t n = piece.size(dim), total = whole.size(dim);
   GMAIL_CHECK(whole.rank() == piece.rank() && piece.shape() == whole.shape().with(dim, n) && begin >= 0 &&
                   begin + n <= total,
@@ -25,6 +19,11 @@ Sizes check(const Tensor& whole, const Tensor& piece, int dim, int64_t begin) {
   for (int d = at + 1; d < whole.rank(); ++d) inner *= whole.size(d);
   return {outer, total * inner, n * inner, begin * inner};
 }
+
+namespace cpu {
+namespace {
+
+using Sizes = PieceSizes;
 
 template <class T>
 void put_into(T* whole, const T* piece, Sizes s) {
@@ -61,7 +60,7 @@ void slice_gradient(GradWriter<T> dx, const T* dy, Sizes s) {
 void concat_forward(Tensor& y, const std::vector<Tensor>& parts, int dim) {
   int64_t begin = 0;
   for (const Tensor& part : parts) {
-    const Sizes s = check(y, part, dim, begin);
+    const Sizes s = piece_sizes(y, part, dim, begin);
     with_float_type(y.dtype(), [&](auto zero) {
       using T = decltype(zero);
       put_into<T>(y.data<T>(), part.data<T>(), s);
@@ -74,7 +73,7 @@ void concat_forward(Tensor& y, const std::vector<Tensor>& parts, int dim) {
 
 void concat_backward(Grad dpart, const Tensor& dy, int dim, int64_t begin) {
   if (!dpart) return;
-  const Sizes s = check(dy, dpart.t, dim, begin);
+  const Sizes s = piece_sizes(dy, dpart.t, dim, begin);
   with_float_type(dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     take_from<T>(GradWriter<T>(dpart), dy.data<T>(), s);
@@ -82,7 +81,7 @@ void concat_backward(Grad dpart, const Tensor& dy, int dim, int64_t begin) {
 }
 
 void slice_forward(Tensor& y, const Tensor& x, int dim, int64_t begin) {
-  const Sizes s = check(x, y, dim, begin);
+  const Sizes s = piece_sizes(x, y, dim, begin);
   with_float_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     take_from<T>(GradWriter<T>(Grad{y, false}), x.data<T>(), s);
@@ -91,11 +90,12 @@ void slice_forward(Tensor& y, const Tensor& x, int dim, int64_t begin) {
 
 void slice_backward(Grad dx, const Tensor& dy, int dim, int64_t begin) {
   if (!dx) return;
-  const Sizes s = check(dx.t, dy, dim, begin);
+  const Sizes s = piece_sizes(dx.t, dy, dim, begin);
   with_float_type(dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     slice_gradient<T>(GradWriter<T>(dx), dy.data<T>(), s);
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

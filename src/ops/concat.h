@@ -8,7 +8,16 @@
 
 #include "ops/grad.h"
 
-namespace gmail::cpu {
+namespace gmail {
+
+// The whole seen as (outer, width), the piece as the columns offset .. offset + piece of it.
+struct PieceSizes {
+  int64_t outer, width, piece, offset;
+};
+[[nodiscard]] PieceSizes piece_sizes(const Tensor& whole, const Tensor& piece, int dim,
+                                     int64_t begin);  // checks them
+
+namespace cpu {
 
 void concat_forward(Tensor& y, const std::vector<Tensor>& parts, int dim);
 void concat_backward(Grad dpart, const Tensor& dy, int dim,
@@ -16,4 +25,12 @@ void concat_backward(Grad dpart, const Tensor& dy, int dim,
 void slice_forward(Tensor& y, const Tensor& x, int dim, int64_t begin);
 void slice_backward(Grad dx, const Tensor& dy, int dim, int64_t begin);
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/concat.cu
+void concat_forward(Tensor& y, const std::vector<Tensor>& parts, int dim, Stream stream);
+void concat_backward(Grad dpart, const Tensor& dy, int dim, int64_t begin, Stream stream);
+void slice_forward(Tensor& y, const Tensor& x, int dim, int64_t begin, Stream stream);
+void slice_backward(Grad dx, const Tensor& dy, int dim, int64_t begin, Stream stream);
+}  // namespace cuda
+}  // namespace gmail

@@ -10,20 +10,20 @@
 #include "ops/simd.h"
 #include "ops/simd_math.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-struct Sizes {
-  int64_t N, E;
-};
-
-Sizes check(const char* op, const Tensor& a, const Tensor& b, const Tensor& dz) {
+ContrastiveSizes contrastive_sizes(const char* op, const Tensor& a, const Tensor& b, const Tensor& dz) {
   GMAIL_CHECK(a.rank() == 2 && a.shape() == b.shape() && a.numel() > 0, "[", op,
               "] a and b must be (N, E), got ", a.shape(), " and ", b.shape());
   const int64_t N = a.size(0);
   GMAIL_CHECK((dz.shape() == Shape{N, N}), "[", op, "] dz must be (", N, ",", N, "), got ", dz.shape());
   return {N, a.size(1)};
 }
+
+namespace cpu {
+namespace {
+
+using Sizes = ContrastiveSizes;
 
 double scalar(const char* op, const char* name, const Tensor& t) {
   GMAIL_CHECK(t.numel() == 1, "[", op, "] ", name, " must have one element, got ", t.shape());
@@ -211,7 +211,7 @@ void add_scalar(Grad g, double v) {
 
 void info_nce_forward(Tensor& loss, Tensor& dz, const Tensor& a, const Tensor& b, const Tensor& log_scale,
                       const InfoNceOptions& options) {
-  const Sizes s = check("info_nce", a, b, dz);
+  const Sizes s = contrastive_sizes("info_nce", a, b, dz);
   const Tensor& group = options.group;
   GMAIL_CHECK(!group || group.shape() == Shape{s.N}, "[info_nce] group must be (", s.N, "), got ",
               group.shape());
@@ -225,7 +225,7 @@ void info_nce_forward(Tensor& loss, Tensor& dz, const Tensor& a, const Tensor& b
 
 void info_nce_backward(Grad da, Grad db, Grad dlog_scale, const Tensor& dloss, const Tensor& dz,
                        const Tensor& a, const Tensor& b, const Tensor& log_scale) {
-  const Sizes s = check("info_nce", a, b, dz);
+  const Sizes s = contrastive_sizes("info_nce", a, b, dz);
   const double scale = std::exp(scalar("info_nce", "log_scale", log_scale)) * dloss.item();
   with_float_type(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -239,7 +239,7 @@ void info_nce_backward(Grad da, Grad db, Grad dlog_scale, const Tensor& dloss, c
 
 void sigmoid_loss_forward(Tensor& loss, Tensor& dz, const Tensor& a, const Tensor& b, const Tensor& log_scale,
                           const Tensor& bias) {
-  const Sizes s = check("sigmoid_loss", a, b, dz);
+  const Sizes s = contrastive_sizes("sigmoid_loss", a, b, dz);
   const double scale = scalar("sigmoid_loss", "log_scale", log_scale),
                shift = scalar("sigmoid_loss", "bias", bias);
   with_float_type(a.dtype(), [&](auto zero) {
@@ -263,4 +263,5 @@ void sigmoid_loss_backward(Grad da, Grad db, Grad dlog_scale, Grad dbias, const 
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

@@ -17,6 +17,13 @@ struct InfoNceOptions {
   bool symmetric = false;
   Tensor group;  // (N) int32, absent: no two rows share a caption
 };
+
+struct ContrastiveSizes {
+  int64_t N, E;
+};
+[[nodiscard]] ContrastiveSizes contrastive_sizes(const char* op, const Tensor& a, const Tensor& b,
+                                                 const Tensor& dz);  // checks them
+
 namespace cpu {
 void info_nce_forward(Tensor& loss, Tensor& dz, const Tensor& a, const Tensor& b, const Tensor& log_scale,
                       const InfoNceOptions& options);
@@ -28,4 +35,16 @@ void sigmoid_loss_backward(Grad da, Grad db, Grad dlog_scale, Grad dbias, const 
                            const Tensor& dz, const Tensor& a, const Tensor& b, const Tensor& log_scale,
                            const Tensor& bias);
 }  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/contrastive.cu
+void info_nce_forward(Tensor& loss, Tensor& dz, const Tensor& a, const Tensor& b, const Tensor& log_scale,
+                      const InfoNceOptions& options, Stream stream);
+void info_nce_backward(Grad da, Grad db, Grad dlog_scale, const Tensor& dloss, const Tensor& dz,
+                       const Tensor& a, const Tensor& b, const Tensor& log_scale, Stream stream);
+void sigmoid_loss_forward(Tensor& loss, Tensor& dz, const Tensor& a, const Tensor& b, const Tensor& log_scale,
+                          const Tensor& bias, Stream stream);
+void sigmoid_loss_backward(Grad da, Grad db, Grad dlog_scale, Grad dbias, const Tensor& dloss,
+                           const Tensor& dz, const Tensor& a, const Tensor& b, const Tensor& log_scale,
+                           const Tensor& bias, Stream stream);
+}  // namespace cuda
 }  // namespace gmail

@@ -9,13 +9,22 @@
 
 #include "ops/grad.h"
 
-namespace gmail::cpu {
+namespace gmail {
+namespace cpu {
 
 void conv2d_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, int stride, int pad);
 void conv2d_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
                      int stride, int pad);
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/conv2d.cu
+void conv2d_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, int stride, int pad,
+                    Stream stream);
+void conv2d_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
+                     int stride, int pad, Stream stream);
+}  // namespace cuda
+}  // namespace gmail
 
 namespace gmail {
 

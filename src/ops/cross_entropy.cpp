@@ -7,7 +7,18 @@
 #include "ops/simd.h"
 #include "ops/simd_math.h"
 
-namespace gmail::cpu {
+namespace gmail {
+
+RowSizes cross_entropy_sizes(const Tensor& logits, const Tensor& targets, const Tensor& mask) {
+  GMAIL_CHECK(logits.rank() == 2, "[softmax_cross_entropy] logits must be (N, V), got ", logits.shape());
+  const int64_t N = logits.size(0);
+  for (const Tensor* t : {&targets, &mask})
+    GMAIL_CHECK(!*t || t->shape() == Shape{N}, "[softmax_cross_entropy] targets and mask must be (", N,
+                "), got ", t->shape());
+  return {N, logits.size(1)};
+}
+
+namespace cpu {
 namespace {
 
 struct Rows {
@@ -17,11 +28,8 @@ struct Rows {
 };
 
 Rows check(const Tensor& logits, const Tensor& targets, const Tensor& mask) {
-  GMAIL_CHECK(logits.rank() == 2, "[softmax_cross_entropy] logits must be (N, V), got ", logits.shape());
-  Rows s{logits.size(0), logits.size(1), 0, targets.data<int32_t>(), mask ? mask.data<int32_t>() : nullptr};
-  for (const Tensor* t : {&targets, &mask})
-    GMAIL_CHECK(!*t || t->shape() == Shape{s.N}, "[softmax_cross_entropy] targets and mask must be (", s.N,
-                "), got ", t->shape());
+  const auto [N, V] = cross_entropy_sizes(logits, targets, mask);
+  Rows s{N, V, 0, targets.data<int32_t>(), mask ? mask.data<int32_t>() : nullptr};
   for (int64_t n = 0; n < s.N; ++n) {
     if (!s.counts(n)) continue;
     ++s.counted;
@@ -92,4 +100,5 @@ void softmax_cross_entropy_backward(Grad dlogits, const Tensor& dloss, const Ten
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

@@ -8,19 +8,21 @@
 #include "ops/grain.h"
 #include "ops/simd.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
 // u = word / 2^32 >= p, in integers
-uint32_t threshold(double p) {
+uint32_t dropout_threshold(double p) {
   GMAIL_CHECK(p >= 0 && p < 1, "[dropout] p must be in [0, 1), got ", p);
   return static_cast<uint32_t>(std::min(std::ceil(p * 0x1p32), 0x1p32 - 1));
 }
 
+namespace cpu {
+namespace {
+
 // y (+)= x m / (1 - p): the forward function, and the backward one with dx for y and dy for x.
 template <class T, class Writer>
 void apply(Writer y, const T* x, int64_t n, double p, const DropoutKey& key) {
-  const uint32_t limit = threshold(p);
+  const uint32_t limit = dropout_threshold(p);
   const T factor = static_cast<T>(1 / (1 - p));
   parallel_for(n, kGrain, [=](int64_t first, int64_t last) {
     std::array<uint32_t, 256> words;
@@ -54,4 +56,5 @@ void dropout_backward(Grad dx, const Tensor& dy, double p, const DropoutKey& key
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

@@ -7,22 +7,27 @@
 #include "ops/grain.h"
 #include "ops/simd.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-struct Sizes {
-  int64_t N, V, C;
-};
-
-Sizes check(const Tensor& table, const Tensor& ids, const Tensor& y) {
+EmbeddingSizes embedding_sizes(const Tensor& table, const Tensor& ids, const Tensor& y) {
   GMAIL_CHECK(table.rank() == 2, "[embedding] table must be (V, C), got ", table.shape());
   const int64_t N = ids.numel(), V = table.size(0), C = table.size(1);
   GMAIL_CHECK(y.numel() == N * C, "[embedding] ids ", ids.shape(), " and table ", table.shape(),
               " do not give ", y.shape());
-  const int32_t* id = ids.data<int32_t>();
-  for (int64_t i = 0; i < N; ++i)
-    GMAIL_CHECK(id[i] >= 0 && id[i] < V, "[embedding] id ", i, " is ", id[i], ", expected 0 .. ", V - 1);
   return {N, V, C};
+}
+
+namespace cpu {
+namespace {
+
+using Sizes = EmbeddingSizes;
+
+Sizes check(const Tensor& table, const Tensor& ids, const Tensor& y) {
+  const Sizes s = embedding_sizes(table, ids, y);
+  const int32_t* id = ids.data<int32_t>();
+  for (int64_t i = 0; i < s.N; ++i)
+    GMAIL_CHECK(id[i] >= 0 && id[i] < s.V, "[embedding] id ", i, " is ", id[i], ", expected 0 .. ", s.V - 1);
+  return s;
 }
 
 template <class T>
@@ -79,4 +84,5 @@ void embedding_backward(Grad dtable, const Tensor& dy, const Tensor& ids) {
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

@@ -5,18 +5,23 @@
 #include "ops/grain.h"
 #include "ops/simd.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-struct Sizes {
-  int64_t B, T, C;
-};
-
-Sizes check(const Tensor& x, const Tensor& index, const Tensor& y) {
+GatherSizes gather_rows_sizes(const Tensor& x, const Tensor& index, const Tensor& y) {
   GMAIL_CHECK(x.rank() == 3, "[gather_rows] x must be (B, T, C), got ", x.shape());
-  const Sizes s{x.size(0), x.size(1), x.size(2)};
+  const GatherSizes s{x.size(0), x.size(1), x.size(2)};
   GMAIL_CHECK(index.shape() == Shape{s.B}, "[gather_rows] index must be (", s.B, "), got ", index.shape());
   GMAIL_CHECK((y.shape() == Shape{s.B, s.C}), "[gather_rows] x ", x.shape(), " does not give ", y.shape());
+  return s;
+}
+
+namespace cpu {
+namespace {
+
+using Sizes = GatherSizes;
+
+Sizes check(const Tensor& x, const Tensor& index, const Tensor& y) {
+  const Sizes s = gather_rows_sizes(x, index, y);
   const int32_t* at = index.data<int32_t>();
   for (int64_t b = 0; b < s.B; ++b)
     GMAIL_CHECK(at[b] >= 0 && at[b] < s.T, "[gather_rows] index ", b, " is ", at[b], ", expected 0 .. ",
@@ -60,4 +65,5 @@ void gather_rows_backward(Grad dx, const Tensor& dy, const Tensor& index) {
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

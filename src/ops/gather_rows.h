@@ -5,9 +5,23 @@
 
 #include "ops/grad.h"
 
-namespace gmail::cpu {
+namespace gmail {
+
+struct GatherSizes {
+  int64_t B, T, C;
+};
+[[nodiscard]] GatherSizes gather_rows_sizes(const Tensor& x, const Tensor& index,
+                                            const Tensor& y);  // checks them
+
+namespace cpu {
 
 void gather_rows_forward(Tensor& y, const Tensor& x, const Tensor& index);
 void gather_rows_backward(Grad dx, const Tensor& dy, const Tensor& index);
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/gather_rows.cu
+void gather_rows_forward(Tensor& y, const Tensor& x, const Tensor& index, Stream stream);
+void gather_rows_backward(Grad dx, const Tensor& dy, const Tensor& index, Stream stream);
+}  // namespace cuda
+}  // namespace gmail

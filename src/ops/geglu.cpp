@@ -4,20 +4,20 @@
 #include "ops/grain.h"
 #include "ops/simd.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-struct Sizes {
-  int64_t N, C;
-};
-
-Sizes check(const Tensor& x, const Tensor& y) {
+RowSizes geglu_sizes(const Tensor& x, const Tensor& y) {
   GMAIL_CHECK(x.rank() >= 1 && x.size(-1) % 2 == 0, "[geglu] the last dimension of x must be even, got ",
               x.shape());
   const int64_t C = x.size(-1) / 2;
   GMAIL_CHECK(y.shape() == x.shape().with(-1, C), "[geglu] x ", x.shape(), " does not give ", y.shape());
   return {C == 0 ? 0 : y.numel() / C, C};
 }
+
+namespace cpu {
+namespace {
+
+using Sizes = RowSizes;
 
 template <class T>
 GMAIL_WIDEST void forward_piece(T* y, const T* v, const T* g, int64_t begin, int64_t end) {
@@ -59,7 +59,7 @@ void backward(GradWriter<T> dx, const T* dy, const T* x, Sizes s) {
 }  // namespace
 
 void geglu_forward(Tensor& y, const Tensor& x) {
-  const Sizes s = check(x, y);
+  const Sizes s = geglu_sizes(x, y);
   with_float_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     forward<T>(y.data<T>(), x.data<T>(), s);
@@ -68,11 +68,12 @@ void geglu_forward(Tensor& y, const Tensor& x) {
 
 void geglu_backward(Grad dx, const Tensor& dy, const Tensor& x) {
   if (!dx) return;
-  const Sizes s = check(x, dy);
+  const Sizes s = geglu_sizes(x, dy);
   with_float_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     backward<T>(GradWriter<T>(dx), dy.data<T>(), x.data<T>(), s);
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

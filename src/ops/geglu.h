@@ -5,10 +5,21 @@
 #pragma once
 
 #include "ops/grad.h"
+#include "ops/row_sizes.h"
 
-namespace gmail::cpu {
+namespace gmail {
+
+[[nodiscard]] RowSizes geglu_sizes(const Tensor& x, const Tensor& y);  // checks them
+
+namespace cpu {
 
 void geglu_forward(Tensor& y, const Tensor& x);
 void geglu_backward(Grad dx, const Tensor& dy, const Tensor& x);
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/geglu.cu
+void geglu_forward(Tensor& y, const Tensor& x, Stream stream);
+void geglu_backward(Grad dx, const Tensor& dy, const Tensor& x, Stream stream);
+}  // namespace cuda
+}  // namespace gmail

@@ -7,7 +7,24 @@
 #include "ops/grain.h"
 #include "ops/simd.h"
 
-namespace gmail::cpu {
+namespace gmail {
+
+GroupNormSizes group_norm_sizes(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mu,
+                                const Tensor& r, int groups) {
+  GMAIL_CHECK(x.rank() >= 2 && x.numel() > 0, "[group_norm] x must be (B, ..., C), got ", x.shape());
+  const int64_t B = x.size(0), C = x.size(-1);
+  GMAIL_CHECK(groups >= 1 && C % groups == 0, "[group_norm] ", C, " channels cannot be cut into ", groups,
+              " groups");
+  for (const Tensor* p : {&w, &b})
+    GMAIL_CHECK(!*p || p->shape() == Shape{C}, "[group_norm] weight and bias must be (", C, "), got ",
+                p->shape());
+  for (const Tensor* p : {&mu, &r})
+    GMAIL_CHECK((p->shape() == Shape{B, groups}), "[group_norm] mu and r must be (", B, ",", groups,
+                "), got ", p->shape());
+  return {B, x.numel() / (B * C), C, groups};
+}
+
+namespace cpu {
 namespace {
 
 // A sample b is worked on as a whole, so that its second pass finds it in the cache; its positions are cut
@@ -27,18 +44,9 @@ struct Sizes {
 
 Sizes check(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mu, const Tensor& r,
             int groups) {
-  GMAIL_CHECK(x.rank() >= 2 && x.numel() > 0, "[group_norm] x must be (B, ..., C), got ", x.shape());
-  const int64_t B = x.size(0), C = x.size(-1);
-  GMAIL_CHECK(groups >= 1 && C % groups == 0, "[group_norm] ", C, " channels cannot be cut into ", groups,
-              " groups");
-  for (const Tensor* p : {&w, &b})
-    GMAIL_CHECK(!*p || p->shape() == Shape{C}, "[group_norm] weight and bias must be (", C, "), got ",
-                p->shape());
-  for (const Tensor* p : {&mu, &r})
-    GMAIL_CHECK((p->shape() == Shape{B, groups}), "[group_norm] mu and r must be (", B, ",", groups,
-                "), got ", p->shape());
-  const int64_t S = x.numel() / (B * C), per_block = std::max<int64_t>(1, 4096 / C);
-  return {B, S, C, groups, C / groups, per_block, (S + per_block - 1) / per_block};
+  const GroupNormSizes s = group_norm_sizes(x, w, b, mu, r, groups);
+  const int64_t per_block = std::max<int64_t>(1, 4096 / s.C);
+  return {s.B, s.S, s.C, s.G, s.C / s.G, per_block, (s.S + per_block - 1) / per_block};
 }
 
 struct Moments {
@@ -276,4 +284,5 @@ void group_norm_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tens
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

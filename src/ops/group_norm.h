@@ -11,11 +11,28 @@
 
 #include "ops/grad.h"
 
-namespace gmail::cpu {
+namespace gmail {
+struct GroupNormSizes {
+  int64_t B, S, C, G;
+};
+// checks them
+[[nodiscard]] GroupNormSizes group_norm_sizes(const Tensor& x, const Tensor& w, const Tensor& b,
+                                              const Tensor& mu, const Tensor& r, int groups);
+
+namespace cpu {
 
 void group_norm_forward(Tensor& y, Tensor& mu, Tensor& r, const Tensor& x, const Tensor& w, const Tensor& b,
                         int groups, double eps, bool silu);
 void group_norm_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
                          const Tensor& b, const Tensor& mu, const Tensor& r, int groups, bool silu);
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/group_norm.cu
+void group_norm_forward(Tensor& y, Tensor& mu, Tensor& r, const Tensor& x, const Tensor& w, const Tensor& b,
+                        int groups, double eps, bool silu, Stream stream);
+void group_norm_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
+                         const Tensor& b, const Tensor& mu, const Tensor& r, int groups, bool silu,
+                         Stream stream);
+}  // namespace cuda
+}  // namespace gmail

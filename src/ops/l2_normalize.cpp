@@ -5,14 +5,9 @@
 #include "ops/grain.h"
 #include "ops/simd.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-struct Sizes {
-  int64_t N, C;
-};
-
-Sizes check(const Tensor& y, const Tensor& x, const Tensor& norm) {
+RowSizes l2_normalize_sizes(const Tensor& y, const Tensor& x, const Tensor& norm) {
   GMAIL_CHECK(x.rank() >= 1 && x.size(-1) > 0, "[l2_normalize] x must have a last dimension, got ",
               x.shape());
   GMAIL_CHECK(y.shape() == x.shape(), "[l2_normalize] shapes differ: ", y.shape(), " and ", x.shape());
@@ -20,6 +15,11 @@ Sizes check(const Tensor& y, const Tensor& x, const Tensor& norm) {
   GMAIL_CHECK(norm.shape() == Shape{N}, "[l2_normalize] norm must be (", N, "), got ", norm.shape());
   return {N, x.size(-1)};
 }
+
+namespace cpu {
+namespace {
+
+using Sizes = RowSizes;
 
 template <class T>
 void forward(T* y, T* norm, const T* x, Sizes s, T eps) {
@@ -57,7 +57,7 @@ void backward(GradWriter<T> dx, const T* dy, const T* y, const T* norm, Sizes s,
 }  // namespace
 
 void l2_normalize_forward(Tensor& y, Tensor& norm, const Tensor& x, double eps) {
-  const Sizes s = check(y, x, norm);
+  const Sizes s = l2_normalize_sizes(y, x, norm);
   with_float_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     forward<T>(y.data<T>(), norm.data<T>(), x.data<T>(), s, static_cast<T>(eps));
@@ -66,11 +66,12 @@ void l2_normalize_forward(Tensor& y, Tensor& norm, const Tensor& x, double eps) 
 
 void l2_normalize_backward(Grad dx, const Tensor& dy, const Tensor& y, const Tensor& norm, double eps) {
   if (!dx) return;
-  const Sizes s = check(dy, y, norm);
+  const Sizes s = l2_normalize_sizes(dy, y, norm);
   with_float_type(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     backward<T>(GradWriter<T>(dx), dy.data<T>(), y.data<T>(), norm.data<T>(), s, static_cast<T>(eps));
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

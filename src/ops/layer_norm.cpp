@@ -6,14 +6,9 @@
 #include "ops/reduce.h"
 #include "ops/simd.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-struct Sizes {
-  int64_t N, C;
-};
-
-Sizes check(const Tensor& x, const Tensor& w, const Tensor& b) {
+RowSizes layer_norm_sizes(const Tensor& x, const Tensor& w, const Tensor& b) {
   GMAIL_CHECK(x.rank() >= 1 && x.size(-1) > 0, "[layer_norm] x must have a last dimension, got ", x.shape());
   const int64_t C = x.size(-1);
   for (const Tensor* p : {&w, &b})
@@ -21,6 +16,11 @@ Sizes check(const Tensor& x, const Tensor& w, const Tensor& b) {
                 p->shape());
   return {x.numel() / C, C};
 }
+
+namespace cpu {
+namespace {
+
+using Sizes = RowSizes;
 
 // eq. (1) for one row
 template <class T>
@@ -107,7 +107,7 @@ void backward(GradWriter<T> dx, GradWriter<T> dw, GradWriter<T> db, const T* dy,
 
 void layer_norm_forward(Tensor& y, Tensor& mu, Tensor& r, const Tensor& x, const Tensor& w, const Tensor& b,
                         double eps) {
-  const Sizes s = check(x, w, b);
+  const Sizes s = layer_norm_sizes(x, w, b);
   with_float_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     forward<T>(y.data<T>(), mu.data<T>(), r.data<T>(), x.data<T>(), w ? w.data<T>() : nullptr,
@@ -118,7 +118,7 @@ void layer_norm_forward(Tensor& y, Tensor& mu, Tensor& r, const Tensor& x, const
 void layer_norm_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
                          const Tensor& mu, const Tensor& r) {
   if (!dx && !dw && !db) return;
-  const Sizes s = check(x, w, Tensor());
+  const Sizes s = layer_norm_sizes(x, w, Tensor());
   with_float_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T *pdy = dy.data<T>(), *px = x.data<T>(), *pmu = mu.data<T>(), *pr = r.data<T>();
@@ -127,4 +127,5 @@ void layer_norm_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tens
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

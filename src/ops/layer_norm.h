@@ -7,12 +7,24 @@
 #pragma once
 
 #include "ops/grad.h"
+#include "ops/row_sizes.h"
 
-namespace gmail::cpu {
+namespace gmail {
 
+[[nodiscard]] RowSizes layer_norm_sizes(const Tensor& x, const Tensor& w, const Tensor& b);  // checks them
+
+namespace cpu {
 void layer_norm_forward(Tensor& y, Tensor& mu, Tensor& r, const Tensor& x, const Tensor& w, const Tensor& b,
                         double eps);
 void layer_norm_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
                          const Tensor& mu, const Tensor& r);
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+
+namespace cuda {
+void layer_norm_forward(Tensor& y, Tensor& mu, Tensor& r, const Tensor& x, const Tensor& w, const Tensor& b,
+                        double eps, Stream stream);
+void layer_norm_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
+                         const Tensor& mu, const Tensor& r, Stream stream);
+}  // namespace cuda
+}  // namespace gmail

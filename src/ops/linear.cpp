@@ -4,14 +4,9 @@
 #include "ops/reduce.h"
 #include "ops/simd.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-struct Sizes {
-  int64_t N, I, O;
-};
-
-Sizes check(const Tensor& x, const Tensor& w, const Tensor& b) {
+LinearSizes linear_sizes(const Tensor& x, const Tensor& w, const Tensor& b) {
   GMAIL_CHECK(w.rank() == 2, "[linear] weight must be (O, I), got ", w.shape());
   GMAIL_CHECK(x.rank() >= 1 && x.size(-1) == w.size(1), "[linear] inner dimensions differ: x ", x.shape(),
               ", weight ", w.shape());
@@ -19,6 +14,11 @@ Sizes check(const Tensor& x, const Tensor& w, const Tensor& b) {
               b.shape());
   return {x.numel() / std::max<int64_t>(1, w.size(1)), w.size(1), w.size(0)};
 }
+
+namespace cpu {
+namespace {
+
+using Sizes = LinearSizes;
 
 // Packing costs about as much as a product with sixteen rows. For many rows it is not worth a second copy in
 // memory.
@@ -63,7 +63,7 @@ void backward_b(GradWriter<T> db, const T* dy, Sizes s) {
 
 void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& residual,
                     double alpha) {
-  const Sizes s = check(x, w, b);
+  const Sizes s = linear_sizes(x, w, b);
   GMAIL_CHECK(y.numel() == s.N * s.O && (!residual || residual.numel() == y.numel()), "[linear] y ",
               y.shape(), " and residual ", residual.shape(), " must have ", s.N, " rows of ", s.O);
   with_float_type(x.dtype(), [&](auto zero) {
@@ -109,4 +109,5 @@ void linear_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& 
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

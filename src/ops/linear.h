@@ -8,11 +8,26 @@
 
 #include "ops/grad.h"
 
-namespace gmail::cpu {
+namespace gmail {
+
+struct LinearSizes {
+  int64_t N, I, O;
+};
+[[nodiscard]] LinearSizes linear_sizes(const Tensor& x, const Tensor& w, const Tensor& b);  // checks them
+
+namespace cpu {
 
 void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& residual,
                     double alpha);
 void linear_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
                      double alpha);
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/linear.cu
+void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& residual,
+                    double alpha, Stream stream);
+void linear_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
+                     double alpha, Stream stream);
+}  // namespace cuda
+}  // namespace gmail

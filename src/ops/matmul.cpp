@@ -3,14 +3,9 @@
 #include "core/parallel_for.h"
 #include "ops/gemm.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-struct Sizes {
-  int64_t batch, M, N, K;
-};
-
-Sizes check(const Tensor& a, const Tensor& b, bool ta, bool tb) {
+MatmulSizes matmul_sizes(const Tensor& a, const Tensor& b, bool ta, bool tb) {
   GMAIL_CHECK(a.rank() >= 2 && a.rank() == b.rank(), "[matmul] ranks differ: a ", a.shape(), ", b ",
               b.shape());
   int64_t batch = 1;
@@ -24,6 +19,11 @@ Sizes check(const Tensor& a, const Tensor& b, bool ta, bool tb) {
               ", b ", b.shape(), (tb ? "^T" : ""));
   return {batch, M, b.size(tb ? -2 : -1), K};
 }
+
+namespace cpu {
+namespace {
+
+using Sizes = MatmulSizes;
 
 // One product for each batch, all with the sizes of g: many small ones side by side, few large ones cut up
 // inside.
@@ -54,7 +54,7 @@ T beta(const Grad& g) {
 }  // namespace
 
 void matmul_forward(Tensor& c, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b) {
-  const Sizes s = check(a, b, transpose_a, transpose_b);
+  const Sizes s = matmul_sizes(a, b, transpose_a, transpose_b);
   GMAIL_CHECK(c.numel() == s.batch * s.M * s.N, "[matmul] c ", c.shape(), " for a ", a.shape(), ", b ",
               b.shape());
   with_float_type(a.dtype(), [&](auto zero) {
@@ -72,7 +72,7 @@ void matmul_forward(Tensor& c, const Tensor& a, const Tensor& b, bool transpose_
 
 void matmul_backward(Grad da, Grad db, const Tensor& dc, const Tensor& a, const Tensor& b, bool transpose_a,
                      bool transpose_b) {
-  const Sizes s = check(a, b, transpose_a, transpose_b);
+  const Sizes s = matmul_sizes(a, b, transpose_a, transpose_b);
   with_float_type(dc.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T *pa = a.data<T>(), *pb = b.data<T>(), *pc = dc.data<T>();
@@ -117,4 +117,5 @@ void matmul_backward(Grad da, Grad db, const Tensor& dc, const Tensor& a, const 
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

@@ -6,10 +6,25 @@
 
 #include "ops/grad.h"
 
-namespace gmail::cpu {
+namespace gmail {
+
+struct MatmulSizes {
+  int64_t batch, M, N, K;
+};
+[[nodiscard]] MatmulSizes matmul_sizes(const Tensor& a, const Tensor& b, bool ta, bool tb);  // checks them
+
+namespace cpu {
 
 void matmul_forward(Tensor& c, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b);
 void matmul_backward(Grad da, Grad db, const Tensor& dc, const Tensor& a, const Tensor& b, bool transpose_a,
                      bool transpose_b);
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/matmul.cu
+void matmul_forward(Tensor& c, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b,
+                    Stream stream);
+void matmul_backward(Grad da, Grad db, const Tensor& dc, const Tensor& a, const Tensor& b, bool transpose_a,
+                     bool transpose_b, Stream stream);
+}  // namespace cuda
+}  // namespace gmail

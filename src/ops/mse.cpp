@@ -4,14 +4,9 @@
 #include "ops/reduce.h"
 #include "ops/simd.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-struct Sizes {
-  int64_t B, D;
-};
-
-Sizes check(const Tensor& prediction, const Tensor& target, const Tensor& weight) {
+MseSizes weighted_mse_sizes(const Tensor& prediction, const Tensor& target, const Tensor& weight) {
   GMAIL_CHECK(prediction.rank() >= 1 && prediction.numel() > 0,
               "[weighted_mse] prediction is empty: ", prediction.shape());
   GMAIL_CHECK(prediction.shape() == target.shape(), "[weighted_mse] prediction ", prediction.shape(),
@@ -21,6 +16,11 @@ Sizes check(const Tensor& prediction, const Tensor& target, const Tensor& weight
               weight.shape());
   return {B, prediction.numel() / B};
 }
+
+namespace cpu {
+namespace {
+
+using Sizes = MseSizes;
 
 constexpr int64_t kPiece = 1024;  // elements summed in the tensor's own precision, before double takes over
 
@@ -54,7 +54,7 @@ void backward(GradWriter<T> dp, T dloss, const T* prediction, const T* target, c
 
 void weighted_mse_forward(Tensor& loss, const Tensor& prediction, const Tensor& target,
                           const Tensor& weight) {
-  const Sizes s = check(prediction, target, weight);
+  const Sizes s = weighted_mse_sizes(prediction, target, weight);
   with_float_type(prediction.dtype(), [&](auto zero) {
     using T = decltype(zero);
     *loss.data<T>() = static_cast<T>(
@@ -65,7 +65,7 @@ void weighted_mse_forward(Tensor& loss, const Tensor& prediction, const Tensor& 
 void weighted_mse_backward(Grad dprediction, const Tensor& dloss, const Tensor& prediction,
                            const Tensor& target, const Tensor& weight) {
   if (!dprediction) return;
-  const Sizes s = check(prediction, target, weight);
+  const Sizes s = weighted_mse_sizes(prediction, target, weight);
   with_float_type(prediction.dtype(), [&](auto zero) {
     using T = decltype(zero);
     backward<T>(GradWriter<T>(dprediction), *dloss.data<T>(), prediction.data<T>(), target.data<T>(),
@@ -73,4 +73,5 @@ void weighted_mse_backward(Grad dprediction, const Tensor& dloss, const Tensor& 
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

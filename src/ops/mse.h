@@ -6,10 +6,26 @@
 
 #include "ops/grad.h"
 
-namespace gmail::cpu {
+namespace gmail {
+
+struct MseSizes {
+  int64_t B, D;
+};
+[[nodiscard]] MseSizes weighted_mse_sizes(const Tensor& prediction, const Tensor& target,
+                                          const Tensor& weight);  // checks them
+
+namespace cpu {
 
 void weighted_mse_forward(Tensor& loss, const Tensor& prediction, const Tensor& target, const Tensor& weight);
 void weighted_mse_backward(Grad dprediction, const Tensor& dloss, const Tensor& prediction,
                            const Tensor& target, const Tensor& weight);
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/mse.cu
+void weighted_mse_forward(Tensor& loss, const Tensor& prediction, const Tensor& target, const Tensor& weight,
+                          Stream stream);
+void weighted_mse_backward(Grad dprediction, const Tensor& dloss, const Tensor& prediction,
+                           const Tensor& target, const Tensor& weight, Stream stream);
+}  // namespace cuda
+}  // namespace gmail

@@ -5,22 +5,22 @@
 #include "ops/grain.h"
 #include "ops/simd.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-// The coarse grid (B, H, W), and the channels C of the fine one.
-struct Sizes {
-  int64_t B, H, W, C;
-};
-
-Sizes check(const char* op, const Tensor& coarse, const Tensor& fine, int64_t r, int64_t channels_factor) {
+GridSizes grid_sizes(const char* op, const Tensor& coarse, const Tensor& fine, int64_t r,
+                     int64_t channels_factor) {
   GMAIL_CHECK(r >= 1 && coarse.rank() == 4 && fine.rank() == 4, "[", op,
               "] expected (B, H, W, C) and a factor, got ", coarse.shape(), ", ", fine.shape(), " and ", r);
-  const Sizes s{coarse.size(0), coarse.size(1), coarse.size(2), fine.size(3)};
+  const GridSizes s{coarse.size(0), coarse.size(1), coarse.size(2), fine.size(3)};
   GMAIL_CHECK(coarse.size(3) == s.C * channels_factor && (fine.shape() == Shape{s.B, s.H * r, s.W * r, s.C}),
               "[", op, "] ", coarse.shape(), " and ", fine.shape(), " do not match, factor ", r);
   return s;
 }
+
+namespace cpu {
+namespace {
+
+using Sizes = GridSizes;
 
 template <class T>
 void upsample(T* y, const T* x, Sizes s) {
@@ -80,7 +80,7 @@ void to_coarse(GradWriter<T> coarse, const T* fine, Sizes s, int64_t r) {  // eq
 }
 
 void shuffle(const char* op, Grad fine, const Tensor& coarse, int r) {
-  const Sizes s = check(op, coarse, fine.t, r, int64_t{r} * r);
+  const Sizes s = grid_sizes(op, coarse, fine.t, r, int64_t{r} * r);
   with_float_type(coarse.dtype(), [&](auto zero) {
     using T = decltype(zero);
     to_fine<T>(GradWriter<T>(fine), coarse.data<T>(), s, r);
@@ -88,7 +88,7 @@ void shuffle(const char* op, Grad fine, const Tensor& coarse, int r) {
 }
 
 void unshuffle(const char* op, Grad coarse, const Tensor& fine, int r) {
-  const Sizes s = check(op, coarse.t, fine, r, int64_t{r} * r);
+  const Sizes s = grid_sizes(op, coarse.t, fine, r, int64_t{r} * r);
   with_float_type(fine.dtype(), [&](auto zero) {
     using T = decltype(zero);
     to_coarse<T>(GradWriter<T>(coarse), fine.data<T>(), s, r);
@@ -98,7 +98,7 @@ void unshuffle(const char* op, Grad coarse, const Tensor& fine, int r) {
 }  // namespace
 
 void upsample_nearest_forward(Tensor& y, const Tensor& x) {
-  const Sizes s = check("upsample_nearest", x, y, 2, 1);
+  const Sizes s = grid_sizes("upsample_nearest", x, y, 2, 1);
   with_float_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     upsample<T>(y.data<T>(), x.data<T>(), s);
@@ -107,7 +107,7 @@ void upsample_nearest_forward(Tensor& y, const Tensor& x) {
 
 void upsample_nearest_backward(Grad dx, const Tensor& dy) {
   if (!dx) return;
-  const Sizes s = check("upsample_nearest", dx.t, dy, 2, 1);
+  const Sizes s = grid_sizes("upsample_nearest", dx.t, dy, 2, 1);
   with_float_type(dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     upsample_gradient<T>(GradWriter<T>(dx), dy.data<T>(), s);
@@ -125,4 +125,5 @@ void pixel_unshuffle_backward(Grad dx, const Tensor& dy, int r) {
   if (dx) shuffle("pixel_unshuffle", dx, dy, r);
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

@@ -8,7 +8,16 @@
 
 #include "ops/grad.h"
 
-namespace gmail::cpu {
+namespace gmail {
+
+// The coarse grid (B, H, W), and the channels C of the fine one.
+struct GridSizes {
+  int64_t B, H, W, C;
+};
+[[nodiscard]] GridSizes grid_sizes(const char* op, const Tensor& coarse, const Tensor& fine, int64_t r,
+                                   int64_t channels_factor);  // checks them
+
+namespace cpu {
 
 void upsample_nearest_forward(Tensor& y, const Tensor& x);
 void upsample_nearest_backward(Grad dx, const Tensor& dy);
@@ -17,4 +26,14 @@ void pixel_shuffle_backward(Grad dx, const Tensor& dy, int r);
 void pixel_unshuffle_forward(Tensor& y, const Tensor& x, int r);
 void pixel_unshuffle_backward(Grad dx, const Tensor& dy, int r);
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/resample.cu
+void upsample_nearest_forward(Tensor& y, const Tensor& x, Stream stream);
+void upsample_nearest_backward(Grad dx, const Tensor& dy, Stream stream);
+void pixel_shuffle_forward(Tensor& y, const Tensor& x, int r, Stream stream);
+void pixel_shuffle_backward(Grad dx, const Tensor& dy, int r, Stream stream);
+void pixel_unshuffle_forward(Tensor& y, const Tensor& x, int r, Stream stream);
+void pixel_unshuffle_backward(Grad dx, const Tensor& dy, int r, Stream stream);
+}  // namespace cuda
+}  // namespace gmail

@@ -6,18 +6,18 @@
 #include "ops/simd.h"
 #include "ops/simd_math.h"
 
-namespace gmail::cpu {
-namespace {
+namespace gmail {
 
-struct Sizes {
-  int64_t N, C;
-};
-
-Sizes check(const Tensor& y, const Tensor& x) {
+RowSizes softmax_sizes(const Tensor& y, const Tensor& x) {
   GMAIL_CHECK(x.rank() >= 1 && x.size(-1) > 0, "[softmax] x must have a last dimension, got ", x.shape());
   GMAIL_CHECK(y.shape() == x.shape(), "[softmax] shapes differ: ", y.shape(), " and ", x.shape());
   return {x.numel() / x.size(-1), x.size(-1)};
 }
+
+namespace cpu {
+namespace {
+
+using Sizes = RowSizes;
 
 template <class T>
 void forward(T* y, const T* x, Sizes s) {
@@ -58,7 +58,7 @@ void backward(GradWriter<T> dx, const T* dy, const T* y, Sizes s) {
 }  // namespace
 
 void softmax_forward(Tensor& y, const Tensor& x) {
-  const Sizes s = check(y, x);
+  const Sizes s = softmax_sizes(y, x);
   with_float_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     forward<T>(y.data<T>(), x.data<T>(), s);
@@ -67,11 +67,12 @@ void softmax_forward(Tensor& y, const Tensor& x) {
 
 void softmax_backward(Grad dx, const Tensor& dy, const Tensor& y) {
   if (!dx) return;
-  const Sizes s = check(dy, y);
+  const Sizes s = softmax_sizes(dy, y);
   with_float_type(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     backward<T>(GradWriter<T>(dx), dy.data<T>(), y.data<T>(), s);
   });
 }
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+}  // namespace gmail

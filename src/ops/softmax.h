@@ -5,10 +5,21 @@
 #pragma once
 
 #include "ops/grad.h"
+#include "ops/row_sizes.h"
 
-namespace gmail::cpu {
+namespace gmail {
+
+[[nodiscard]] RowSizes softmax_sizes(const Tensor& y, const Tensor& x);  // checks them
+
+namespace cpu {
 
 void softmax_forward(Tensor& y, const Tensor& x);
 void softmax_backward(Grad dx, const Tensor& dy, const Tensor& y);
 
-}  // namespace gmail::cpu
+}  // namespace cpu
+
+namespace cuda {  // the same on a stream: cuda/softmax.cu
+void softmax_forward(Tensor& y, const Tensor& x, Stream stream);
+void softmax_backward(Grad dx, const Tensor& dy, const Tensor& y, Stream stream);
+}  // namespace cuda
+}  // namespace gmail

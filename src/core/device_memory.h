@@ -1,0 +1,41 @@
+// Memory of a device, and the ways in and out. The CUDA side is implemented in cuda/runtime.cu and known here
+// by these declarations alone.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "core/device.h"
+#include "core/dtype.h"
+
+namespace gmail {
+
+constexpr size_t kAlignment = 64;  // bytes; one cache line, one AVX-512 register; CUDA gives 256
+
+struct FreeBytes {
+  Device device = Device::cpu;
+  void operator()(void* p) const;
+};
+using AlignedBytes = std::unique_ptr<std::byte, FreeBytes>;
+[[nodiscard]] AlignedBytes aligned_bytes(size_t bytes, Device device = Device::cpu);
+
+// Copies between any two devices and waits; fills; converts from one type to another on one device.
+void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
+void zero_bytes(void* p, Device device, size_t bytes);
+
+namespace cuda {
+// "" if a device can be used, else why not, in one line.
+[[nodiscard]] std::string why_unusable();
+[[nodiscard]] void* allocate(
+    size_t bytes);  // throws Error: the request, what is in use, the peak, what is free
+void release(void* p) noexcept;
+void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes);  // and waits
+void zero(void* p, size_t bytes, Stream stream = {});
+void convert(void* to, DType to_type, const void* from, DType from_type, int64_t n, Stream stream = {});
+void fill(void* p, DType type, double value, int64_t n, Stream stream = {});
+[[nodiscard]] Stream make_stream();  // lives as long as the process
+void wait_for(Stream stream);
+}  // namespace cuda
+
+}  // namespace gmail
