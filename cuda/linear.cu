@@ -1,0 +1,76 @@
+#include "ops/linear.h"
+
+#include "blas.h"
+#include "column_sums.cuh"
+#include "temporary.h"
+
+namespace gmail::cuda {
+namespace {
+
+template <class T>
+struct Column {
+  DeviceSpan<const T> dy;
+  int64_t O;
+  __device__ void operator()(int64_t n, int64_t o, float (&v)[1]) const { v[0] = load(dy[n * O + o]); }
+};
+
+}  // namespace
+
+void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& residual,
+                    double alpha, Stream stream) {
+  const auto [N, I, O] = linear_sizes(x, w, b);
+  GMAIL_CHECK(y.numel() == N * O && (!residual || residual.numel() == y.numel()), "[linear] y ", y.shape(),
+              " and residual ", residual.shape(), " must have ", N, " rows of ", O);
+  if (y.numel() == 0) return;
+  const Tensor weight = in_type(w, x.dtype(), stream);
+  product({.m = N,
+           .n = O,
+           .k = I,
+           .a = {&x, I},
+           .b = {&weight, I, true},
+           .c = y,
+           .ldc = O,
+           .alpha = static_cast<float>(alpha),
+           .beta = residual ? 1.0F : 0.0F,
+           .c_in = residual,
+           .bias = b ? in_type(b, y.dtype(), stream) : b},
+          stream);
+}
+
+void linear_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& x, const Tensor& w,
+                     double alpha, Stream stream) {
+  const int64_t I = w.size(1), O = w.size(0), N = O == 0 ? 0 : dy.numel() / O;
+  if (dx && dx.t.numel() > 0) {
+    const Tensor weight = in_type(w, dy.dtype(), stream);
+    product({.m = N,
+             .n = I,
+             .k = O,
+             .a = {&dy, O},
+             .b = {&weight, I},
+             .c = dx.t,
+             .ldc = I,
+             .alpha = static_cast<float>(alpha),
+             .beta = dx.add ? 1.0F : 0.0F},
+            stream);
+  }
+  if (dw && dw.t.numel() > 0)
+    product({.m = O,
+             .n = I,
+             .k = N,
+             .a = {&dy, O, true},
+             .b = {&x, I},
+             .c = dw.t,
+             .ldc = I,
+             .alpha = static_cast<float>(alpha),
+             .beta = dw.add ? 1.0F : 0.0F},
+            stream);
+  if (db)
+    with_device_type(dy.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      with_device_type(db.t.dtype(), [&](auto sum) {
+        column_sums<1>({grad<decltype(sum)>(db)}, Column<T>{span<T>(dy), O}, N, O, stream);
+      });
+    });
+}
+
+}  // namespace gmail::cuda
