@@ -3,6 +3,11 @@
 #include <cmath>
 #include <numeric>
 
+#if GMAIL_CUDA
+#include "core/device_memory.h"
+#include "emulator.h"
+#endif
+
 namespace gmail::test {
 namespace {
 
@@ -13,44 +18,36 @@ std::vector<Var> as_inputs(Tape& tape, const std::vector<Tensor>& inputs) {
   return vars;
 }
 
-double dot(const Tensor& a, const Tensor& b) {
-  const auto x = a.span<double>(), y = b.span<double>();
-  return std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
-}
-
 struct Run {
   Tensor y;
   std::vector<Tensor> grads;
 };
 
-Run run(const Function& f, const std::vector<Tensor>& inputs, const Tensor& dy_or_absent) {
-  const Context ctx;
+// the function and its gradients on a device; everything comes and goes by way of the CPU
+Run run(const Function& f, const std::vector<Tensor>& inputs, const Tensor& dy_or_absent,
+        const Context& ctx = {}) {
   Run out;
   Tape tape(ctx);
-  const auto vars = as_inputs(tape, inputs);
+  std::vector<Tensor> there;
+  for (const Tensor& t : inputs) there.push_back(ctx.here(t));
+  const auto vars = as_inputs(tape, there);
   const Var y = f(tape, vars);
-  out.y = y.value.clone();
+  out.y = y.value.to(Device::cpu).clone();
   const Tensor dy = dy_or_absent ? dy_or_absent.to(y.dtype()) : random(y.shape(), 99, y.dtype());
-  tape.backward(y, dy);
+  tape.backward(y, ctx.here(dy));
   for (const Var& v : vars) {
-    const Tensor g = v.tracked() ? tape.grad(v) : Tensor();
+    const Tensor g = v.tracked() ? tape.grad(v).to(Device::cpu) : Tensor();
     out.grads.push_back(g ? g.clone() : Tensor());
   }
   return out;
 }
 
-double value(const Function& f, const std::vector<Tensor>& inputs, const Tensor& dy) {
-  const Context ctx;
-  Tape tape(ctx, false);
-  return dot(f(tape, as_inputs(tape, inputs)).value, dy);
-}
-
 }  // namespace
 
 Tensor random(const Shape& shape, uint64_t salt, DType dtype) {
-  Tensor t = Tensor::empty(shape, dtype);
+  Tensor t = Tensor::empty(shape, statistics_of(dtype));
   fill_normal(t, 1.0, 1234, Purpose::test, salt);
-  return t;
+  return t.to(dtype);
 }
 
 std::string close(const Tensor& a, const Tensor& b, double rtol, double atol) {
@@ -68,6 +65,64 @@ std::string close(const Tensor& a, const Tensor& b, double rtol, double atol) {
   return concat("index ", at, ": ", a.at(at), " and ", b.at(at), ", difference ", worst, ", allowed ",
                 rtol * scale + atol);
 }
+
+#if GMAIL_CUDA
+namespace {
+std::string compare(const Run& got, const Run& exact, double rtol, const std::string& where) {
+  std::string difference = close(got.y.to(DType::float64), exact.y, rtol, 1e-5);
+  if (!difference.empty()) return where + ", forward: " + difference;
+  for (size_t k = 0; k < exact.grads.size(); ++k) {
+    if (!exact.grads[k] && !got.grads[k]) continue;
+    difference = close(got.grads[k].to(DType::float64), exact.grads[k], rtol, 1e-4);
+    if (!difference.empty()) return concat(where, ", gradient of input ", k, ": ", difference);
+  }
+  return "";
+}
+
+// inputs of two dimensions and more are activations or matrices and take the type; vectors are parameters of a
+// norm or a bias and stay float32
+std::string on_the_device(const Function& f, const std::vector<Tensor>& inputs) {
+  static const Context ctx{Device::cuda, cuda::make_stream(), DType::float32,
+                           std::make_shared<Arena>(Device::cuda)};
+  for (const DType type : {DType::float32, DType::bfloat16}) {
+    std::vector<Tensor> rounded, exact_inputs;
+    for (const Tensor& t : inputs) {
+      const bool real = t && t.dtype() != DType::int32;
+      rounded.push_back(!real ? t : t.to(t.rank() >= 2 ? type : DType::float32));
+      exact_inputs.push_back(!real ? t : rounded.back().to(DType::float64));
+    }
+    const Tensor like = run(f, exact_inputs, Tensor()).y;
+    const Tensor dy = random(like.shape(), 99).to(type);
+    const Run exact = run(f, exact_inputs, dy.to(DType::float64));
+    for (const auto schedule : {emulator::Schedule::round_robin, emulator::Schedule::greedy_forward,
+                                emulator::Schedule::greedy_reverse}) {
+      emulator::set_schedule(schedule);
+      const std::string where = concat("cuda ", name_of(type), ", schedule ", static_cast<int>(schedule));
+      const std::string difference =
+          compare(run(f, rounded, dy, ctx), exact, type == DType::float32 ? 1e-4 : 2e-2, where);
+      if (!difference.empty()) return difference;
+    }
+  }
+  return "";
+}
+}  // namespace
+
+std::string gradcheck(const Function& f, const std::vector<Tensor>& inputs, double) {
+  return on_the_device(f, inputs);
+}
+#else
+namespace {
+double dot(const Tensor& a, const Tensor& b) {
+  const auto x = a.span<double>(), y = b.span<double>();
+  return std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
+}
+
+double value(const Function& f, const std::vector<Tensor>& inputs, const Tensor& dy) {
+  const Context ctx;
+  Tape tape(ctx, false);
+  return dot(f(tape, as_inputs(tape, inputs)).value, dy);
+}
+}  // namespace
 
 std::string gradcheck(const Function& f, const std::vector<Tensor>& inputs, double tolerance) {
   constexpr double h = 1e-5;
@@ -94,6 +149,7 @@ std::string gradcheck(const Function& f, const std::vector<Tensor>& inputs, doub
   }
   return "";
 }
+#endif
 
 std::string float_agrees(const Function& f, const std::vector<Tensor>& inputs, double rtol) {
   rtol = std::max(rtol, 1e-4);

@@ -1,0 +1,79 @@
+// Runs a CUDA kernel on the CPU, thread by thread: every thread of a block is a fiber that runs until it must wait
+// for its warp or its block. Which one runs next is the schedule's choice:
+//   round_robin      all threads of the block in turn
+//   greedy_forward   a warp runs as far as it can before the next one does
+//   greedy_reverse   the same from the last lane of the last warp of the last block
+// A missing barrier goes unnoticed in the first and shows in one of the others. One thread of the operating system
+// does it all, so `__shared__` is `static`, and AddressSanitizer sees its borders.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace emulator {
+
+enum class Schedule : uint8_t { round_robin, greedy_forward, greedy_reverse };
+void set_schedule(Schedule schedule);
+[[nodiscard]] Schedule schedule();
+
+// What a GPU would do silently or not at all: a barrier that not all threads reach, lanes that disagree.
+class Failure : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct Index {
+  unsigned x = 1, y = 1, z = 1;
+};
+
+struct Launch {
+  std::string name;
+  Index grid, block;
+  size_t shared_bytes = 0;  // dynamic shared memory
+  std::function<void()> kernel;
+};
+void run(const Launch& launch);  // throws Failure
+// what cuda/launch.h calls; the name is the file and line of the launch
+void launch(const char* file, unsigned line, Index grid, Index block, size_t shared_bytes,
+            std::function<void()> kernel);
+
+// --- called by the running thread ---
+struct Here {
+  Index grid, block, block_index, thread_index;
+  unsigned lane = 0;    // of its warp
+  unsigned number = 0;  // in its block
+};
+[[nodiscard]] const Here& here();
+[[nodiscard]] void* dynamic_shared();  // exactly shared_bytes, all bits set: a float nobody wrote is NaN
+void sync_block();
+// All 32 lanes come here with something each; the last one calls act on it all, and they go on.
+using Act = void (*)(void* const (&lanes)[32]);
+void sync_warp(unsigned mask, void* mine, Act act);
+
+// --- for the race detector ---
+struct
+    Moment {  // two accesses of one place by different threads are ordered if a barrier of both lies between
+  uint64_t launch = 0;
+  uint64_t block = 0;
+  unsigned thread = 0, warp = 0;
+  uint64_t block_epoch = 0, warp_epoch = 0;
+};
+[[nodiscard]] bool running();  // inside a kernel?
+[[nodiscard]] Moment moment();
+[[nodiscard]] bool on_a_stack(const void* address);  // of any thread: lanes hand each other theirs
+[[nodiscard]] bool in_shared(const void* address);   // of the running block: dynamic or `static`
+using OnAtomic = void (*)(const void* address, size_t bytes);
+void set_on_atomic(OnAtomic on_atomic);
+void on_atomic(const void* address, size_t bytes);  // called before every atomic
+// Ends the launch with Failure. The stack of the thread is left as it is, so what must own nothing.
+[[noreturn]] void fail(std::string_view what);
+[[noreturn]] void fail_index(int64_t index, int64_t size);
+
+// Device memory that is left (cuda_runtime.cpp); a test of what happens when it ends sets it.
+void set_free_memory(size_t bytes);
+
+}  // namespace emulator
