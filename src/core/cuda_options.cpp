@@ -1,0 +1,10 @@
+#include "core/cuda_options.h"
+
+namespace gmail {
+
+CudaOptions& cuda_options() {
+  static CudaOptions options;
+  return options;
+}
+
+}  // namespace gmail
