@@ -53,8 +53,8 @@ uint32_t alignment(const void* p) {
   return static_cast<uint32_t>(address == 0 ? 256 : std::min<uintptr_t>(256, address & (~address + 1)));
 }
 
-// A row-major matrix is the column-major one of its transpose, so cuBLASLt computes C^T = op(B)^T op(A)^T: its first
-// operand is our B, its second our A, and neither is copied.
+// A row-major matrix is the column-major one of its transpose, so cuBLASLt computes C^T = op(B)^T
+// op(A)^T: its first operand is our B, its second our A, and neither is copied.
 void make_layout(Layout& layout, DType type, int64_t columns, int64_t rows, int64_t ld, int64_t batch,
                  int64_t stride) {
   CUBLAS_CHECK(cublasLtMatrixLayoutCreate(&layout.h, type_of(type), static_cast<uint64_t>(columns),

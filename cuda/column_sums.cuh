@@ -1,6 +1,6 @@
 // Sums over the rows of K functions of (row, column), the shape of every weight's gradient: out_k[c] = sum_n
-// f_k(n, c). The rows are cut into chunks that depend on N alone; each chunk adds its rows in order, and so are
-// the chunks added: the same bits in every run.
+// f_k(n, c). The rows are cut into chunks that depend on N alone; each chunk adds its rows in order, and
+// so are the chunks added: the same bits in every run.
 #pragma once
 
 #include "temporary.h"

@@ -8,8 +8,8 @@
 namespace gmail::cuda {
 namespace {
 
-// Everything here is float32: a bfloat16 logit would be off by a whole unit at t = 100. log_scale and dL are read
-// where they lie, on the device.
+// Everything here is float32: a bfloat16 logit would be off by a whole unit at t = 100. log_scale and dL
+// are read where they lie, on the device.
 constexpr int kThreads = 256;
 constexpr float kMinusInfinity = -__builtin_huge_valf();
 using In = DeviceSpan<const float>;

@@ -15,7 +15,8 @@ Conv sizes_of(const Shape& x, const Shape& w, int stride, int pad) {
   return {x[0], x[1], x[2], x[3], w[0], w[2], w[3], y[1], y[2], stride, pad};
 }
 
-// Element (tap, channel) of the weights (O, I, kh, kw); a sum over taps and channels runs over channels first.
+// Element (tap, channel) of the weights (O, I, kh, kw); a sum over taps and channels runs over channels
+// first.
 __device__ int64_t weight_index(const Conv& s, int64_t o, int64_t i, int64_t tap) {
   return (o * s.I + i) * s.kh * s.kw + tap;
 }

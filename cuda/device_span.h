@@ -1,5 +1,5 @@
-// A tensor as a kernel sees it: a pointer to device memory that no host pointer turns into by accident. In the
-// emulator every access is checked against the tensor's own size.
+// A tensor as a kernel sees it: a pointer to device memory that no host pointer turns into by accident.
+// In the emulator every access is checked against the tensor's own size.
 #pragma once
 
 #include <cuda_bf16.h>

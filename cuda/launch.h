@@ -1,5 +1,5 @@
-// How this folder starts kernels, reads tensors and reports errors. One source for two compilers: nvcc, and g++
-// with the headers of tests/emulator/, which run a kernel thread by thread on the CPU.
+// How this folder starts kernels, reads tensors and reports errors. One source for two compilers: nvcc,
+// and g++ with the headers of tests/emulator/, which run a kernel thread by thread on the CPU.
 //   launch(stream, kernel, grid, block, shared_bytes, arguments...)   the only way to start a kernel
 //   DYN_SHARED(T, name)                                              the kernel's dynamic shared memory
 //   CUDA_CHECK(call)                                                 throws Error with file and line

@@ -23,7 +23,8 @@ __device__ float warp_reduce(float v) {
   return v;
 }
 
-// Every thread gets the result. `partial` holds 32 floats of shared memory; a caller may use it again at once.
+// Every thread gets the result. `partial` holds 32 floats of shared memory; a caller may use it again at
+// once.
 template <class Op>
 __device__ float block_reduce(float v, float* partial) {
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = blockDim.x / kWarp;

@@ -1,6 +1,6 @@
-// Scratch memory of an op: a tensor that lives to the end of its scope and goes back to its stream's arena. The next
-// op that gets the memory is run by the stream after this one, so nobody waits; after the first step nothing is
-// allocated.
+// Scratch memory of an op: a tensor that lives to the end of its scope and goes back to its stream's
+// arena. The next op that gets the memory is run by the stream after this one, so nobody waits; after the
+// first step nothing is allocated.
 #pragma once
 
 #include "device_span.h"

@@ -1,6 +1,6 @@
-// A matrix product whose operands are functions of their indices: what an implicit convolution multiplies. A block
-// computes a tile of 64 x 64, 16 terms of the sum at a time; a long sum is cut into chunks that depend on the sizes
-// alone, whose results are added in order.
+// A matrix product whose operands are functions of their indices: what an implicit convolution
+// multiplies. A block computes a tile of 64 x 64, 16 terms of the sum at a time; a long sum is cut into
+// chunks that depend on the sizes alone, whose results are added in order.
 //   F::a(m, k), F::b(k, n)  the operands, asked for inside the sizes only        F::put(m, n, v)  the result
 #pragma once
 

@@ -1,5 +1,5 @@
-// out[0] = factor * sum_i f(i) over n items, or added to it: each block sums a stretch that depends on n alone, one
-// block adds the stretches in order.
+// out[0] = factor * sum_i f(i) over n items, or added to it: each block sums a stretch that depends on n
+// alone, one block adds the stretches in order.
 #pragma once
 
 #include "reduce.cuh"

@@ -79,8 +79,8 @@ std::string compare(const Run& got, const Run& exact, double rtol, const std::st
   return "";
 }
 
-// inputs of two dimensions and more are activations or matrices and take the type; vectors are parameters of a
-// norm or a bias and stay float32
+// inputs of two dimensions and more are activations or matrices and take the type; vectors are parameters
+// of a norm or a bias and stay float32
 std::string on_the_device(const Function& f, const std::vector<Tensor>& inputs) {
   static const Context ctx{Device::cuda, cuda::make_stream(), DType::float32,
                            std::make_shared<Arena>(Device::cuda)};

@@ -1,10 +1,10 @@
-// Runs a CUDA kernel on the CPU, thread by thread: every thread of a block is a fiber that runs until it must wait
-// for its warp or its block. Which one runs next is the schedule's choice:
+// Runs a CUDA kernel on the CPU, thread by thread: every thread of a block is a fiber that runs until it
+// must wait for its warp or its block. Which one runs next is the schedule's choice:
 //   round_robin      all threads of the block in turn
 //   greedy_forward   a warp runs as far as it can before the next one does
 //   greedy_reverse   the same from the last lane of the last warp of the last block
-// A missing barrier goes unnoticed in the first and shows in one of the others. One thread of the operating system
-// does it all, so `__shared__` is `static`, and AddressSanitizer sees its borders.
+// A missing barrier goes unnoticed in the first and shows in one of the others. One thread of the
+// operating system does it all, so `__shared__` is `static`, and AddressSanitizer sees its borders.
 #pragma once
 
 #include <cstddef>

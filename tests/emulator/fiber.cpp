@@ -58,7 +58,8 @@ Fiber::Fiber(size_t stack_bytes, Entry entry, void* argument)
   mprotect(memory, kPage, PROT_NONE);
   stack_ = static_cast<std::byte*>(memory) + kPage;
 #if defined(__x86_64__)
-  // as emulator_switch leaves a stack: r15 r14 r13 r12 rbx rbp, where to return to; then 16-byte aligned for the call
+  // as emulator_switch leaves a stack: r15 r14 r13 r12 rbx rbp, where to return to; then 16-byte aligned
+  // for the call
   auto* top = reinterpret_cast<void**>(static_cast<std::byte*>(stack_) + size_);
   void** p = top - 9;
   for (int i = 0; i < 9; ++i) p[i] = nullptr;

@@ -1,5 +1,5 @@
-// Fibers: stacks that a single thread of the operating system switches between. One CUDA thread that waits is one
-// fiber. On x86-64 a switch is a dozen instructions; elsewhere ucontext does it.
+// Fibers: stacks that a single thread of the operating system switches between. One CUDA thread that
+// waits is one fiber. On x86-64 a switch is a dozen instructions; elsewhere ucontext does it.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,8 @@
-// Finds races between the threads of a kernel. The kernels are compiled with -fsanitize=thread, which calls a function
-// before every access to memory; these are the functions. Two accesses of one place by different threads race if one of
-// them writes, not both are atomic, and no barrier of both lies between them: a barrier of the block for threads of one
-// block, one of the warp for lanes of one warp, the end of the launch for threads of different blocks.
+// Finds races between the threads of a kernel. The kernels are compiled with -fsanitize=thread, which
+// calls a function before every access to memory; these are the functions. Two accesses of one place by
+// different threads race if one of them writes, not both are atomic, and no barrier of both lies between
+// them: a barrier of the block for threads of one block, one of the warp for lanes of one warp, the end
+// of the launch for threads of different blocks.
 #include <array>
 #include <cstdio>
 #include <unordered_map>

@@ -1,5 +1,6 @@
-// Protects the emulator itself: what a kernel may do gives the right result, and each kind of mistake is caught that
-// it is there to catch: a missing barrier, an index past the end, a race, a barrier that not all threads reach.
+// Protects the emulator itself: what a kernel may do gives the right result, and each kind of mistake is
+// caught that it is there to catch: a missing barrier, an index past the end, a race, a barrier that not
+// all threads reach.
 #include "catch.h"
 
 #include <cmath>

@@ -1,5 +1,6 @@
-// Stands in for the CUDA runtime's header: what cuda/ uses of it, on the CPU. Kernels run in the emulator; device
-// memory is a heap block of exactly the size asked for, filled with NaN; a stream does its work at once.
+// Stands in for the CUDA runtime's header: what cuda/ uses of it, on the CPU. Kernels run in the
+// emulator; device memory is a heap block of exactly the size asked for, filled with NaN; a stream does
+// its work at once.
 #pragma once
 
 #define GMAIL_EMULATED 1
@@ -47,7 +48,7 @@ inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z,
 // --- barriers, shuffles, votes, atomics: whole warps only ---
 inline void __syncthreads() { ::emulator::sync_block(); }
 inline void __syncwarp(unsigned mask = ~0U) {
-  ::emulator::sync_warp(mask, nullptr, [](void* const (&)[32]) {});
+  ::emulator::sync_warp(mask, nullptr, [](void* const(&)[32]) {});
 }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
@@ -63,7 +64,7 @@ struct Shuffle {
 template <class T>
 T shuffle(unsigned mask, T value, int source) {
   Shuffle<T> mine{value, source, value};
-  sync_warp(mask, &mine, [](void* const (&lanes)[32]) {
+  sync_warp(mask, &mine, [](void* const(&lanes)[32]) {
     for (void* lane : lanes) {
       auto& s = *static_cast<Shuffle<T>*>(lane);
       if (s.source >= 0 && s.source < 32) s.result = static_cast<const Shuffle<T>*>(lanes[s.source])->value;
@@ -96,7 +97,7 @@ T __shfl_up_sync(unsigned mask, T value, unsigned lanes) {
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
   ::emulator::Vote mine{predicate != 0, 0};
-  ::emulator::sync_warp(mask, &mine, [](void* const (&lanes)[32]) {
+  ::emulator::sync_warp(mask, &mine, [](void* const(&lanes)[32]) {
     unsigned all = 0;
     for (unsigned i = 0; i < 32; ++i) all |= (static_cast<::emulator::Vote*>(lanes[i])->mine ? 1U : 0U) << i;
     for (void* lane : lanes) static_cast<::emulator::Vote*>(lane)->all = all;
@@ -146,8 +147,18 @@ inline unsigned __float_as_uint(float x) { return __builtin_bit_cast(unsigned, x
 inline float __uint_as_float(unsigned x) { return __builtin_bit_cast(float, x); }
 
 // --- the runtime ---
-enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100 };
-enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3, cudaMemcpyDefault = 4 };
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorNoDevice = 100
+};
+enum cudaMemcpyKind {
+  cudaMemcpyHostToDevice = 1,
+  cudaMemcpyDeviceToHost = 2,
+  cudaMemcpyDeviceToDevice = 3,
+  cudaMemcpyDefault = 4
+};
 using cudaStream_t = struct emulator_stream*;
 using cudaEvent_t = struct emulator_event*;
 struct cudaDeviceProp {
@@ -165,7 +176,8 @@ cudaError_t cudaFree(void* address);
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total);
 cudaError_t cudaMallocHost(void** address, size_t bytes);
 cudaError_t cudaFreeHost(void* address);
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaStreamCreate(cudaStream_t* stream);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
