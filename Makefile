@@ -14,7 +14,7 @@ BENCH_FLAGS ?=
 FLICKR8K ?= ../shared/data/flickr8k
 GMAIL := $(BUILD)/gmail
 
-.PHONY: build deps demo test bench repro-flickr8k tabletop-weights lint format install clean help
+.PHONY: build deps demo test test-emulated test-gpu bench repro-flickr8k tabletop-weights lint format install clean help
 
 build:  ## build the program, the library and the tests (the default)
 	@# An existing build folder keeps its generator; a configuration that failed half-way starts anew.
@@ -36,6 +36,18 @@ demo: deps  ## the whole method on the built-in world; results in runs/demo/
 test: deps  ## every test
 	@$(MAKE) --no-print-directory build
 	$(BUILD)/gmail_tests
+
+test-emulated:  ## the CUDA kernels without a GPU: every test under ASan and UBSan on the emulator, then the race detector
+	@$(MAKE) --no-print-directory build BUILD=build-emulated TARGET=gmail_tests \
+	  CMAKE_FLAGS='-DGMAIL_CUDA=EMULATED -DGMAIL_SANITIZE=ON -DCMAKE_CXX_FLAGS_RELEASE="-Og -g1"'
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=0 \
+	  build-emulated/gmail_tests
+	@$(MAKE) --no-print-directory build TARGET=gmail_tests_races
+	$(BUILD)/gmail_tests_races
+
+test-gpu: build  ## every op and model on the GPU against the CPU; skipped where there is none
+	@why=$$($(GMAIL) info --device cuda 2>&1 >/dev/null) || { echo "test-gpu: skipped: $$why"; exit 0; }; \
+	  $(BUILD)/gmail_tests "[device]"
 
 bench: build  ## time the workloads on this CPU
 	$(GMAIL) bench cpu $(BENCH_FLAGS)
@@ -60,7 +72,7 @@ install: build  ## install program, library, headers and data under PREFIX
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:  ## remove the build folders
-	rm -rf build build-asan build-cuda
+	rm -rf build build-emulated
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -5,6 +5,8 @@
 
 #if GMAIL_CUDA
 #include "core/device_memory.h"
+#endif
+#if GMAIL_EMULATED
 #include "emulator.h"
 #endif
 
@@ -79,8 +81,23 @@ std::string compare(const Run& got, const Run& exact, double rtol, const std::st
   return "";
 }
 
-// inputs of two dimensions and more are activations or matrices and take the type; vectors are parameters
-// of a norm or a bias and stay float32
+// Runs f once for each schedule of the emulator's, or once on a GPU.
+std::string under_each_schedule(const std::function<std::string(const std::string&)>& f) {
+#if GMAIL_EMULATED
+  for (const auto schedule : {emulator::Schedule::round_robin, emulator::Schedule::greedy_forward,
+                              emulator::Schedule::greedy_reverse}) {
+    emulator::set_schedule(schedule);
+    const std::string difference = f(concat(", schedule ", static_cast<int>(schedule)));
+    if (!difference.empty()) return difference;
+  }
+  return "";
+#else
+  return f("");
+#endif
+}
+
+// Inputs of two dimensions and more are activations or matrices and take the type; vectors are parameters of
+// a norm or a bias and stay float32.
 std::string on_the_device(const Function& f, const std::vector<Tensor>& inputs) {
   static const Context ctx{Device::cuda, cuda::make_stream(), DType::float32,
                            std::make_shared<Arena>(Device::cuda)};
@@ -94,23 +111,17 @@ std::string on_the_device(const Function& f, const std::vector<Tensor>& inputs) 
     const Tensor like = run(f, exact_inputs, Tensor()).y;
     const Tensor dy = random(like.shape(), 99).to(type);
     const Run exact = run(f, exact_inputs, dy.to(DType::float64));
-    for (const auto schedule : {emulator::Schedule::round_robin, emulator::Schedule::greedy_forward,
-                                emulator::Schedule::greedy_reverse}) {
-      emulator::set_schedule(schedule);
-      const std::string where = concat("cuda ", name_of(type), ", schedule ", static_cast<int>(schedule));
-      const std::string difference =
-          compare(run(f, rounded, dy, ctx), exact, type == DType::float32 ? 1e-4 : 2e-2, where);
-      if (!difference.empty()) return difference;
-    }
+    const std::string difference = under_each_schedule([&](const std::string& schedule) {
+      return compare(run(f, rounded, dy, ctx), exact, type == DType::float32 ? 1e-4 : 2e-2,
+                     concat("cuda ", name_of(type), schedule));
+    });
+    if (!difference.empty()) return difference;
   }
   return "";
 }
 }  // namespace
+#endif
 
-std::string gradcheck(const Function& f, const std::vector<Tensor>& inputs, double) {
-  return on_the_device(f, inputs);
-}
-#else
 namespace {
 double dot(const Tensor& a, const Tensor& b) {
   const auto x = a.span<double>(), y = b.span<double>();
@@ -122,9 +133,8 @@ double value(const Function& f, const std::vector<Tensor>& inputs, const Tensor&
   Tape tape(ctx, false);
   return dot(f(tape, as_inputs(tape, inputs)).value, dy);
 }
-}  // namespace
 
-std::string gradcheck(const Function& f, const std::vector<Tensor>& inputs, double tolerance) {
+std::string finite_differences(const Function& f, const std::vector<Tensor>& inputs, double tolerance) {
   constexpr double h = 1e-5;
   std::vector<Tensor> own;
   for (const Tensor& t : inputs) own.push_back(t ? t.clone() : t);
@@ -149,7 +159,22 @@ std::string gradcheck(const Function& f, const std::vector<Tensor>& inputs, doub
   }
   return "";
 }
+}  // namespace
+
+std::string gradcheck(const Function& f, const std::vector<Tensor>& inputs, double tolerance) {
+#if GMAIL_EMULATED  // the plain build has the finite differences
+  (void)tolerance;
+  (void)finite_differences;
+  return on_the_device(f, inputs);
+#else
+  const std::string difference = finite_differences(f, inputs, tolerance);
+  if (!difference.empty()) return difference;
+#if GMAIL_CUDA
+  if (cuda::why_unusable().empty()) return on_the_device(f, inputs);
 #endif
+  return "";
+#endif
+}
 
 std::string float_agrees(const Function& f, const std::vector<Tensor>& inputs, double rtol) {
   rtol = std::max(rtol, 1e-4);

@@ -25,9 +25,9 @@ using Function = std::function<Var(Tape&, const std::vector<Var>&)>;
 // "" if |a - b| <= rtol * max|b| + atol everywhere; else the worst index and both values. Fails on NaN.
 [[nodiscard]] std::string close(const Tensor& a, const Tensor& b, double rtol, double atol = 0);
 
-// In a build with the CUDA backend the same function also runs on the device, in float32 and bfloat16, under
-// every schedule of the emulator, and must agree with the CPU's double. `gradcheck` then leaves the finite
-// differences to the plain build.
+// In a build with the CUDA backend the same function also runs on the device, in float32 and bfloat16, and
+// must agree with the CPU's double: on a GPU if there is one, or on the emulator under each of its schedules;
+// an emulated build leaves the finite differences to the others.
 
 // The same function in float must agree with double: forward and gradients.
 [[nodiscard]] std::string float_agrees(const Function& f, const std::vector<Tensor>& inputs,

@@ -21,7 +21,7 @@ Tensor run(const Tensor& x, Activation kind) {
 }
 }  // namespace
 
-TEST_CASE("activation: gradients") {
+TEST_CASE("activation: gradients", "[device]") {
   for (const Activation kind : kAll) {
     CAPTURE(static_cast<int>(kind));
     const auto f = [kind](Tape& tape, const std::vector<Var>& v) { return activation(tape, v[0], kind); };

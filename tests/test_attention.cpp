@@ -43,7 +43,7 @@ Tensor naive(const Tensor& q, const Tensor& k, const Tensor& v, int heads, bool 
 
 }  // namespace
 
-TEST_CASE("attention: gradients") {
+TEST_CASE("attention: gradients", "[device]") {
   for (const bool causal : {false, true}) {
     CHECK_GRAD(with(2, causal), {random({2, 5, 6}, 1), random({2, 5, 6}, 2), random({2, 5, 6}, 3)});
     CHECK_GRAD(with(1, causal), {random({1, 3, 5}, 1), random({1, 7, 5}, 2), random({1, 7, 5}, 3)});
@@ -54,7 +54,7 @@ TEST_CASE("attention: gradients") {
              {random({1, 6, 4}, 1), random({1, 3, 4}, 2), random({1, 3, 4}, 3)});  // rows that see nothing
 }
 
-TEST_CASE("attention: gradients with a key mask, one image without a visible key") {
+TEST_CASE("attention: gradients with a key mask, one image without a visible key", "[device]") {
   const Tensor keys = Tensor::from(std::vector<int32_t>{1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0}, {3, 4});
   CHECK_GRAD(with(2, false, keys), {random({3, 5, 4}, 1), random({3, 4, 4}, 2), random({3, 4, 4}, 3)});
   CHECK_GRAD(with(2, true, keys), {random({3, 4, 4}, 1), random({3, 4, 4}, 2), random({3, 4, 4}, 3)});
@@ -65,7 +65,7 @@ TEST_CASE("attention: gradients with a key mask, one image without a visible key
   CHECK(close(o.value.rows(1, 2), Tensor::zeros({1, 5, 4}, DType::float64), 0) == "");
 }
 
-TEST_CASE("attention: one tensor as query, key and value") {
+TEST_CASE("attention: one tensor as query, key and value", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) {
     return attention(tape, v[0], v[0], v[0], 2, {true, {}});
   };

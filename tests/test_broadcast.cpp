@@ -18,7 +18,7 @@ const auto kAdd = [](Tape& tape, const std::vector<Var>& v) { return add(tape, v
 const auto kMul = [](Tape& tape, const std::vector<Var>& v) { return mul(tape, v[0], v[1]); };
 }  // namespace
 
-TEST_CASE("add, mul: gradients for every way of broadcasting") {
+TEST_CASE("add, mul: gradients for every way of broadcasting", "[device]") {
   const std::vector<std::pair<Shape, Shape>> cases = {
       {{3, 7, 5}, {3, 7, 5}},
       {{3, 7, 5}, {5}},
@@ -58,7 +58,7 @@ TEST_CASE("add, mul: values are those of the definition") {
                     "[broadcast] shapes do not go together: (2,3,2,3) and (2)");
 }
 
-TEST_CASE("add, mul: the same value on both sides") {
+TEST_CASE("add, mul: the same value on both sides", "[device]") {
   CHECK_GRAD([](Tape& tape, const std::vector<Var>& v) { return mul(tape, v[0], v[0]); },
              {random({3, 5}, 1)});
   CHECK_GRAD([](Tape& tape, const std::vector<Var>& v) { return add(tape, v[0], v[0]); },
@@ -67,7 +67,7 @@ TEST_CASE("add, mul: the same value on both sides") {
              {random({3, 5}, 1), random({5}, 2)});
 }
 
-TEST_CASE("scale: gradients, and NaN passes") {
+TEST_CASE("scale: gradients, and NaN passes", "[device]") {
   CHECK_GRAD([](Tape& tape, const std::vector<Var>& v) { return scale(tape, v[0], -1.5); },
              {random({3, 5}, 1)});
   const Context ctx;

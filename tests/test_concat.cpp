@@ -8,7 +8,7 @@
 using namespace gmail;
 using namespace gmail::test;
 
-TEST_CASE("concat: gradients along each dimension") {
+TEST_CASE("concat: gradients along each dimension", "[device]") {
   for (const int dim : {0, 1, 2, -1}) {
     CAPTURE(dim);
     const auto f = [dim](Tape& tape, const std::vector<Var>& v) {
@@ -28,7 +28,7 @@ TEST_CASE("concat: values") {
   CHECK_THROWS_AS(concat(tape, {a, b}, 0), Error);
 }
 
-TEST_CASE("slice: gradients, overlapping and apart") {
+TEST_CASE("slice: gradients, overlapping and apart", "[device]") {
   for (const int dim : {0, 1, -1}) {
     CAPTURE(dim);
     const auto f = [dim](Tape& tape, const std::vector<Var>& v) {
@@ -41,7 +41,7 @@ TEST_CASE("slice: gradients, overlapping and apart") {
   CHECK_THROWS_WITH(slice(tape, Var(random({2, 3}, 1)), 1, 2, 4), "[slice] 2 to 4 of dimension 1 of (2,3)");
 }
 
-TEST_CASE("slice undoes concat, and reshape shares memory") {
+TEST_CASE("slice undoes concat, and reshape shares memory", "[device]") {
   const Context ctx;
   Tape tape(ctx, false);
   const Var a(random({3, 700, 9}, 1)), b(random({3, 20, 9}, 2));

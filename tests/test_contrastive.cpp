@@ -42,7 +42,7 @@ double literal(const Tensor& a, const Tensor& b, double t, const std::vector<int
 }
 }  // namespace
 
-TEST_CASE("info_nce: gradients, one direction and both, with and without groups") {
+TEST_CASE("info_nce: gradients, one direction and both, with and without groups", "[device]") {
   for (const bool symmetric : {false, true})
     for (const Tensor& group : {Tensor(), group_of({4, 1, 4, 2, 4})}) {
       CAPTURE(symmetric, group.defined());
@@ -94,7 +94,7 @@ TEST_CASE("info_nce: float stands logits near 100, NaN is not swallowed, wrong s
   CHECK_THROWS_WITH(nce_value(a, a, 0, {false, group_of({1})}), "[info_nce] group must be (2), got (1)");
 }
 
-TEST_CASE("sigmoid_loss: gradients") {
+TEST_CASE("sigmoid_loss: gradients", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) {
     return sigmoid_loss(tape, v[0], v[1], v[2], v[3]);
   };

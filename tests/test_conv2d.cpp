@@ -38,7 +38,7 @@ Tensor naive(const Tensor& x, const Tensor& w, const Tensor& b, const Shape& sha
 
 }  // namespace
 
-TEST_CASE("conv2d: gradients") {
+TEST_CASE("conv2d: gradients", "[device]") {
   CHECK_GRAD(with(1, 1), {random({2, 4, 5, 3}, 1), random({4, 3, 3, 3}, 2), random({4}, 3)});
   CHECK_GRAD(with(2, 1), {random({1, 5, 6, 2}, 1), random({3, 2, 3, 3}, 2), random({3}, 3)});
   CHECK_GRAD(with(2, 0), {random({2, 6, 4, 3}, 1), random({5, 3, 2, 2}, 2), random({5}, 3)});

@@ -19,7 +19,7 @@ double loss(const Tensor& z, const Tensor& targets, const Tensor& mask = Tensor(
 }
 }  // namespace
 
-TEST_CASE("softmax_cross_entropy: gradients") {
+TEST_CASE("softmax_cross_entropy: gradients", "[device]") {
   const Tensor targets = ints({2, 0, 6, 6, 1}), mask = ints({1, 0, 1, 1, 0});
   const auto all = [&](Tape& tape, const std::vector<Var>& v) {
     return softmax_cross_entropy(tape, v[0], targets);

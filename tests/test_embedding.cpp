@@ -9,7 +9,7 @@
 using namespace gmail;
 using namespace gmail::test;
 
-TEST_CASE("embedding: gradients with repeated ids") {
+TEST_CASE("embedding: gradients with repeated ids", "[device]") {
   const Tensor ids = Tensor::from(std::vector<int32_t>{4, 0, 4, 2, 4, 0}, {2, 3});
   const auto f = [&](Tape& tape, const std::vector<Var>& v) { return embedding(tape, v[0], ids); };
   CHECK_GRAD(f, {random({5, 7}, 1)});

@@ -7,7 +7,7 @@
 using namespace gmail;
 using namespace gmail::test;
 
-TEST_CASE("gather_rows: gradients, also when the rows are taken twice") {
+TEST_CASE("gather_rows: gradients, also when the rows are taken twice", "[device]") {
   const Tensor index = Tensor::from(std::vector<int32_t>{2, 0, 4}, {3});
   const auto f = [&](Tape& tape, const std::vector<Var>& v) { return gather_rows(tape, v[0], index); };
   CHECK_GRAD(f, {random({3, 5, 7}, 1)});

@@ -7,7 +7,7 @@
 using namespace gmail;
 using namespace gmail::test;
 
-TEST_CASE("geglu: gradients") {
+TEST_CASE("geglu: gradients", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) { return geglu(tape, v[0]); };
   CHECK_GRAD(f, {random({3, 7, 10}, 1)});
   CHECK_GRAD(f, {random({1, 2}, 1)});

@@ -20,7 +20,7 @@ Function norm(int groups, bool silu) {
 }
 }  // namespace
 
-TEST_CASE("group_norm: gradients") {
+TEST_CASE("group_norm: gradients", "[device]") {
   for (const bool silu : {false, true}) {
     CAPTURE(silu);
     CHECK_GRAD(norm(3, silu), {random({2, 3, 3, 6}, 1), random({6}, 2), random({6}, 3)});
@@ -31,7 +31,7 @@ TEST_CASE("group_norm: gradients") {
   }
 }
 
-TEST_CASE("group_norm: positions in several blocks") {  // 2 + 2 + 1: 4096 / 1400 = 2 a block
+TEST_CASE("group_norm: positions in several blocks", "[device]") {  // 2 + 2 + 1: 4096 / 1400 = 2 a block
   const auto f = norm(2, true);
   CHECK_GRAD(f, {random({1, 5, 1400}, 1), random({1400}, 2), random({1400}, 3)});
 }

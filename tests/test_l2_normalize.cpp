@@ -9,7 +9,7 @@
 using namespace gmail;
 using namespace gmail::test;
 
-TEST_CASE("l2_normalize: gradients, also where the norm is below eps") {
+TEST_CASE("l2_normalize: gradients, also where the norm is below eps", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) { return l2_normalize(tape, v[0]); };
   CHECK_GRAD(f, {random({3, 7, 5}, 1)});
   CHECK_GRAD(f, {random({1, 40}, 2)});

@@ -7,7 +7,7 @@
 using namespace gmail;
 using namespace gmail::test;
 
-TEST_CASE("layer_norm: gradients") {
+TEST_CASE("layer_norm: gradients", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) {
     return layer_norm(tape, v[0], v[1], v[2], 1e-5);
   };

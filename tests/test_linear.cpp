@@ -10,7 +10,7 @@
 using namespace gmail;
 using namespace gmail::test;
 
-TEST_CASE("linear: gradients") {
+TEST_CASE("linear: gradients", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) {
     return linear(tape, v[0], v[1], v[2], v[3], 0.7);
   };
@@ -22,7 +22,7 @@ TEST_CASE("linear: gradients") {
   CHECK_GRAD(f, {random({6}, 1), random({9, 6}, 2), random({9}, 3), Tensor()});
 }
 
-TEST_CASE("linear: the input may be its own residual, and a result may be used twice") {
+TEST_CASE("linear: the input may be its own residual, and a result may be used twice", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) {
     const Var y = linear(tape, v[0], v[1], v[2], v[0]);
     return linear(tape, y, v[1], v[2], y);

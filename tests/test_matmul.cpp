@@ -7,7 +7,7 @@
 using namespace gmail;
 using namespace gmail::test;
 
-TEST_CASE("matmul: gradients of every transposition") {
+TEST_CASE("matmul: gradients of every transposition", "[device]") {
   for (const bool ta : {false, true})
     for (const bool tb : {false, true}) {
       const auto f = [=](Tape& tape, const std::vector<Var>& v) { return matmul(tape, v[0], v[1], ta, tb); };
@@ -20,7 +20,7 @@ TEST_CASE("matmul: gradients of every transposition") {
     }
 }
 
-TEST_CASE("matmul: a product of a tensor with itself") {
+TEST_CASE("matmul: a product of a tensor with itself", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) { return matmul(tape, v[0], v[0], false, true); };
   CHECK_GRAD(f, {random({2, 5, 3}, 1)});
 }

@@ -9,7 +9,7 @@
 using namespace gmail;
 using namespace gmail::test;
 
-TEST_CASE("weighted_mse: gradients") {
+TEST_CASE("weighted_mse: gradients", "[device]") {
   const auto with = [](Tape& tape, const std::vector<Var>& v) {
     return weighted_mse(tape, v[0], random({3, 7, 5}, 2, v[0].dtype()), random({3}, 3, v[0].dtype()));
   };

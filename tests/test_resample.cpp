@@ -7,7 +7,7 @@
 using namespace gmail;
 using namespace gmail::test;
 
-TEST_CASE("upsample_nearest: gradients and values") {
+TEST_CASE("upsample_nearest: gradients and values", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) { return upsample_nearest(tape, v[0]); };
   CHECK_GRAD(f, {random({2, 3, 5, 7}, 1)});
   CHECK_GRAD(f, {random({1, 1, 1, 1}, 1)});
@@ -17,7 +17,7 @@ TEST_CASE("upsample_nearest: gradients and values") {
   CHECK(close(y, Tensor::from(std::vector<double>{1, 1, 2, 2, 1, 1, 2, 2}, {1, 2, 4, 1}), 0) == "");
 }
 
-TEST_CASE("pixel_shuffle and pixel_unshuffle: gradients") {
+TEST_CASE("pixel_shuffle and pixel_unshuffle: gradients", "[device]") {
   const auto shuffle = [](Tape& tape, const std::vector<Var>& v) { return pixel_shuffle(tape, v[0], 2); };
   const auto unshuffle = [](Tape& tape, const std::vector<Var>& v) { return pixel_unshuffle(tape, v[0], 3); };
   CHECK_GRAD(shuffle, {random({2, 3, 1, 12}, 1)});

@@ -10,7 +10,7 @@
 using namespace gmail;
 using namespace gmail::test;
 
-TEST_CASE("softmax: gradients") {
+TEST_CASE("softmax: gradients", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) { return softmax(tape, v[0]); };
   CHECK_GRAD(f, {random({3, 7, 5}, 1)});
   CHECK_GRAD(f, {random({37, 19}, 2)});

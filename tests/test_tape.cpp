@@ -177,7 +177,7 @@ TEST_CASE("recompute: the same gradients as without, for inputs, parameters and 
   CHECK(ctx.arena->live() == 0);
 }
 
-TEST_CASE("recompute: gradients, also nested") {
+TEST_CASE("recompute: gradients, also nested", "[device]") {
   const auto cube = [](Tape& tape, const std::vector<Var>& v) {
     return mul(tape, v[0], mul(tape, v[0], v[0]));
   };
