@@ -25,6 +25,24 @@ std::string why_unusable() {
   return count > 0 ? "" : "there is no CUDA device";
 }
 
+bool is_emulated() {
+#if GMAIL_EMULATED
+  return true;
+#else
+  return false;
+#endif
+}
+
+std::string description() {
+  cudaDeviceProp p{};
+  CUDA_CHECK(cudaGetDeviceProperties(&p, 0));
+  std::ostringstream out;
+  out << p.name << ", " << std::fixed << std::setprecision(1)
+      << static_cast<double>(p.totalGlobalMem) / (size_t{1} << 30U) << " GiB, compute capability " << p.major
+      << '.' << p.minor;
+  return out.str();
+}
+
 // --- memory ---
 
 namespace {
@@ -148,9 +166,12 @@ void fill(void* p, DType type, double value, int64_t n, Stream stream) {
 // --- streams ---
 
 Stream make_stream() {
+  static std::mutex mutex;
+  static std::vector<cudaStream_t>& all = *std::make_unique<std::vector<cudaStream_t>>().release();
   cudaStream_t stream = nullptr;
   CUDA_CHECK(cudaStreamCreate(&stream));
-  return {stream};
+  const std::lock_guard lock(mutex);
+  return {all.emplace_back(stream)};
 }
 
 void wait_for(Stream stream) { CUDA_CHECK(cudaStreamSynchronize(raw(stream))); }

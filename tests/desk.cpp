@@ -24,6 +24,8 @@ Outcome Desk::gmail(const std::string& arguments, const std::string& redirect) c
   const int status = std::system(line.c_str());
   Outcome o{WIFEXITED(status) ? WEXITSTATUS(status) : -1, "", read_text(dir / "err.txt")};
   if (redirect == "out.txt") o.out = read_text(dir / "out.txt");
+  if (o.err.starts_with("device: cpu ("))  // why not the GPU, before anything else is said
+    o.err.erase(0, o.err.find('\n') + 1);
   return o;
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "catch.h"
+#include "core/device_memory.h"
 #include "desk.h"
 
 using namespace gmail;
@@ -80,6 +81,17 @@ TEST_CASE("cli: every command explains itself") {
   CHECK(desk.ok("info").find("threads:") != std::string::npos);
 }
 
+TEST_CASE("cli: a machine without a GPU is told so") {
+  const std::string why = why_no_cuda();
+  const Desk desk;
+  if (why.empty()) {
+    desk.ok("tabletop --out w --count 1 --device cuda --quiet");
+  } else {
+    desk.refused("tabletop --out w --device cuda", {"--device cuda: ", why});
+    CHECK_FALSE(desk.has("w"));
+  }
+}
+
 TEST_CASE("cli: wrong usage is one line and exit code 2") {
   const Desk desk;
   desk.refused("frobnicate", {"frobnicate"});
@@ -91,7 +103,7 @@ TEST_CASE("cli: wrong usage is one line and exit code 2") {
   desk.refused("tabletop --out w --count 0", {"--count", "at least 1", "found 0"});
   desk.refused("tabletop --out w --splits train=5,test", {"--splits", "\"test\""});
   desk.refused("tabletop --out w --count twelve", {"--count", "twelve"});
-  desk.refused("tabletop --out w --device cuda", {"--device cuda", "no CUDA backend"});
+  desk.refused("tabletop --out w --precision bf16 --device cpu", {"--precision bf16", "needs --device cuda"});
   desk.refused("retrieve --index i", {"either a query in words or --image"});
   desk.refused("retrieve --index i --top 0 ball", {"--top", "at least 1"});
   desk.refused("embed --model m --out f", {"--images", "--manifest"});

@@ -5,7 +5,8 @@
 
 namespace gmail {
 
-Var add(Tape& tape, const Var& a, const Var& b) {
+Var add(Tape& tape, const Var& a, const Var& b_any) {
+  const Var b = cast(tape, b_any, a.dtype());
   Tensor y = tape.empty(broadcast_shape(a.shape(), b.shape()), a.dtype());
   GMAIL_RUN(tape.ctx(), add_forward, y, a.value, b.value);
   return tape.record(y, {a, b}, [=, &tape](const Tensor& dy) {
@@ -20,7 +21,8 @@ Var add(Tape& tape, const Var& a, const Var& b) {
   });
 }
 
-Var mul(Tape& tape, const Var& a, const Var& b) {
+Var mul(Tape& tape, const Var& a, const Var& b_any) {
+  const Var b = cast(tape, b_any, a.dtype());
   Tensor y = tape.empty(broadcast_shape(a.shape(), b.shape()), a.dtype());
   GMAIL_RUN(tape.ctx(), mul_forward, y, a.value, b.value);
   return tape.record(y, {a, b}, [=, &tape](const Tensor& dy) {

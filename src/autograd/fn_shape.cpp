@@ -65,6 +65,12 @@ Var reshape(Tape& tape, const Var& x, const Shape& shape) {
   return tape.record(x.value.reshape(shape), {x}, [=, &tape](const Tensor& dy) { tape.pass(x, dy); });
 }
 
+Var batch(Tape& tape, const Var& x) {
+  if (x.tracked()) return x;
+  const Var there(tape.ctx().here(x.value));
+  return there.dtype() == DType::float32 ? cast(tape, there, tape.ctx().precision) : there;
+}
+
 Var upsample_nearest(Tape& tape, const Var& x) {
   Tensor y = tape.empty({x.size(0), 2 * x.size(1), 2 * x.size(2), x.size(3)}, x.dtype());
   GMAIL_RUN(tape.ctx(), upsample_nearest_forward, y, x.value);

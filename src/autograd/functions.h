@@ -39,7 +39,10 @@ Var embedding(Tape& tape, const Var& table, const Tensor& ids);
 Var gather_rows(Tape& tape, const Var& x, const Tensor& index);
 Var concat(Tape& tape, const std::vector<Var>& parts, int dim);            // ops/concat.h
 Var slice(Tape& tape, const Var& x, int dim, int64_t begin, int64_t end);  // ops/concat.h
-Var reshape(Tape& tape, const Var& x, const Shape& shape);                 // no work
+// What the host made (a batch of images), where and as the ops of this tape read it: float32 becomes the
+// context's precision
+Var batch(Tape& tape, const Var& x);
+Var reshape(Tape& tape, const Var& x, const Shape& shape);  // no work
 // (B, H, W, C) -> (B, 2H, 2W, C)
 // ops/resample.h
 Var upsample_nearest(Tape& tape, const Var& x);

@@ -58,7 +58,7 @@ void run(Command& c, Options& o) {
   a.tau = o.tau;
   a.batch = o.train.batch;
   a.train = train_options(c, o.train);
-  ClipModel base = ClipModel::load(o.model);
+  ClipModel base = ClipModel::load(o.model, c.ctx().device);
   const AlignReport report = align(c.ctx(), base, a);
   std::cout << "align: " << report.pairs << " pairs, " << report.train.steps << " steps, loss "
             << report.train.loss << ", paired cosine " << report.cosine_before << " -> "

@@ -49,7 +49,7 @@ void run_trainer(Command& c, TrainerOptions& o) {
   t.model.gpt.n_head = o.heads;
   t.batch = o.train.batch;
   t.train = train_options(c, o.train);
-  ClipModel base = ClipModel::load(o.arm.model);
+  ClipModel base = ClipModel::load(o.arm.model, c.ctx().device);
   const EmbeddedPairs data = load_arm_data(c, o.arm, base);
   const TrainReport report = train_captioner(c.ctx(), base.tokenizer, data, t);
   std::cout << "caption train: arm " << o.arm.arm << ", " << data.captions.size() << " pairs, "
@@ -95,7 +95,7 @@ Inputs load_inputs(const Command& c, const RunOptions& o) {
   }
   GMAIL_INPUT(!o.encoder.model.empty(), "--model is required (gmail caption run --help)");
   const Manifest manifest = o.manifest.empty() ? Manifest{} : read_split(o.manifest, o.split);
-  Encoders encoders(o.encoder);
+  Encoders encoders(c.ctx(), o.encoder);
   if (o.manifest.empty()) {
     in.embeddings = embed_files(c.ctx(), encoders, o.files);
     for (const std::string& file : o.files) in.names.push_back({{"image", file}});
@@ -118,7 +118,7 @@ std::string line_of(const nlohmann::json& name, const std::string& caption, cons
 
 void run_run(Command& c, RunOptions& o) {
   constexpr int64_t kBatch = 64;
-  Captioner captioner = Captioner::load(o.captioner);
+  Captioner captioner = Captioner::load(o.captioner, c.ctx().device);
   const ClipCapConfig& config = captioner.model.config;
   const int64_t room = config.gpt.n_positions - config.prefix_length;
   GMAIL_INPUT(o.beam >= 1, "--beam: expected at least 1, found ", o.beam);

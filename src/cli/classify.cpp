@@ -42,7 +42,7 @@ std::vector<double> probabilities(const std::vector<Ranked>& best, double scale)
 void run(Command& c, Options& o) {
   GMAIL_INPUT(o.top >= 1, "--top: expected at least 1, found ", o.top);
   const std::vector<std::string> names = class_names(o.classes), templates = prompt_templates(o.prompts);
-  Encoders encoders(o.encoder);
+  Encoders encoders(c.ctx(), o.encoder);
   const Tensor images = embed_files(c.ctx(), encoders, o.files);
   const Tensor classes = embed_classes(c.ctx(), encoders.model(), names, templates);
   const double scale = std::exp(encoders.model().clip.logit_scale.value.item());

@@ -74,7 +74,7 @@ nlohmann::json score_retrieval(const Context& ctx, ClipModel& h, const Tensor& i
 
 nlohmann::json run_arm(DemoRun& run, Arm arm, const std::filesystem::path& clip) {
   const std::filesystem::path out = run.out / "arms" / name_of(arm);
-  ClipModel base = ClipModel::load(clip);
+  ClipModel base = ClipModel::load(clip, run.ctx.device);
   GenClip adapter = GenClip::load(run.out / "adapter", base.clip.image);
   const Manifest generated = read_manifest(run.out / "generated" / "manifest.jsonl").filter("train");
   const EmbeddedPairs data = arm_data(run.ctx, arm, base, adapter, generated, photo(run, "train"), run.seed);
@@ -86,10 +86,10 @@ nlohmann::json run_arm(DemoRun& run, Arm arm, const std::filesystem::path& clip)
   const ImageStore test_images(test, store_options(base)), single_images(singles, store_options(base));
   const ImageEncoder f_r = real_encoder(base.clip.image, &adapter);
   const Tensor x_r = embed_all_images(run.ctx, f_r, test_images, base.norm);
-  Captioner captioner = Captioner::load(out / "captioner");
+  Captioner captioner = Captioner::load(out / "captioner", run.ctx.device);
   nlohmann::json result =
       score_captions(captioner.caption(run.ctx, x_r, {.beams = 1, .max_length = 30}), test);
-  ClipModel h = ClipModel::load(out / "text");
+  ClipModel h = ClipModel::load(out / "text", run.ctx.device);
   result.update(score_retrieval(run.ctx, h, x_r, test));
   const Tensor solids = embed_all_images(run.ctx, f_r, single_images, base.norm);
   result["zero_shot_top1"] = name_solids(run.ctx, h, solids, singles).both;
@@ -97,7 +97,7 @@ nlohmann::json run_arm(DemoRun& run, Arm arm, const std::filesystem::path& clip)
 }
 
 nlohmann::json judge_encoders(DemoRun& run, const std::filesystem::path& clip) {
-  ClipModel base = ClipModel::load(clip);
+  ClipModel base = ClipModel::load(clip, run.ctx.device);
   GenClip adapter = GenClip::load(run.out / "adapter", base.clip.image);
   const ImageEncoder f_r = real_encoder(base.clip.image, nullptr), f_g = generated_encoder(adapter);
   const auto embed = [&](const ImageEncoder& encode, const Manifest& manifest) {

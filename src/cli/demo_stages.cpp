@@ -62,14 +62,14 @@ std::filesystem::path generator_folder(DemoRun& run, const std::filesystem::path
   o.store = StoreAs::float16;
   o.train = recipe_training(run.out / "generator", r.generator_steps, r.generator_lr, run.seed, run.command);
   o.train.ema_decay = 0.999;
-  ClipModel text = ClipModel::load(clip);
+  ClipModel text = ClipModel::load(clip, run.ctx.device);
   train_generator(run.ctx, text, o);
   return run.out / "generator";
 }
 
 void draw_generated(DemoRun& run, const std::filesystem::path& clip, const std::filesystem::path& generator) {
-  ClipModel text = ClipModel::load(clip);
-  Generator g = Generator::load(generator);
+  ClipModel text = ClipModel::load(clip, run.ctx.device);
+  Generator g = Generator::load(generator, run.ctx.device);
   GenerateOptions o;
   o.seed = run.seed;
   o.sample = run.recipe.sample;
@@ -95,7 +95,7 @@ void align_generated(DemoRun& run, const std::filesystem::path& clip) {
   o.batch = r.align_batch;
   o.train = recipe_training(run.out / "adapter", r.align_steps, r.align_lr, run.seed, run.command);
   o.train.schedule.kind = ScheduleKind::cosine_restarts;
-  ClipModel base = ClipModel::load(clip);
+  ClipModel base = ClipModel::load(clip, run.ctx.device);
   align(run.ctx, base, o);
 }
 

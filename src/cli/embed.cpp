@@ -64,7 +64,7 @@ void run(Command& c, Options& o) {
   if (!o.manifest.empty()) records.manifest = read_split(o.manifest, o.split);
   if (!o.texts.empty()) texts = read_texts(o.texts);
   make_parent_dirs(o.out);
-  Encoders encoders(o.model, o.adapter, !o.adapter.empty() && !o.real);
+  Encoders encoders(c.ctx(), o.model, o.adapter, !o.adapter.empty() && !o.real);
   if (!o.images.empty()) e.images = embed_files(c.ctx(), encoders, o.images);
   if (!o.manifest.empty()) {
     records = embed_records(c.ctx(), encoders, records.manifest);

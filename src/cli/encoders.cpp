@@ -15,8 +15,8 @@ void add_encoder_flags(Command& c, EncoderFlags& f, bool need_model) {
   c.flag("generated", f.generated, "the images are generated ones: through the adapter's f_g");
 }
 
-Encoders::Encoders(const std::string& model, const std::string& adapter, bool generated)
-    : model_(ClipModel::load(model)), generated_(generated) {
+Encoders::Encoders(const Context& ctx, const std::string& model, const std::string& adapter, bool generated)
+    : model_(ClipModel::load(model, ctx.device)), generated_(generated) {
   GMAIL_INPUT(!generated || !adapter.empty(), "--generated needs --adapter: f_g is in its folder");
   if (!adapter.empty()) adapter_ = GenClip::load(adapter, model_.clip.image);
 }

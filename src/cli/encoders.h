@@ -19,8 +19,9 @@ class Encoders {
  public:
   // Loads. generated: images go through the adapter's f_g; otherwise through f_r, or the adapter's reading of
   // it.
-  Encoders(const std::string& model, const std::string& adapter, bool generated);
-  explicit Encoders(const EncoderFlags& flags) : Encoders(flags.model, flags.adapter, flags.generated) {}
+  Encoders(const Context& ctx, const std::string& model, const std::string& adapter, bool generated);
+  Encoders(const Context& ctx, const EncoderFlags& flags)
+      : Encoders(ctx, flags.model, flags.adapter, flags.generated) {}
   Encoders(const Encoders&) = delete;
   Encoders& operator=(const Encoders&) = delete;
 

@@ -46,7 +46,7 @@ Retrieval retrieval_of(Command& c, const RetrievalOptions& o) {
   if (o.embeddings.empty()) {
     GMAIL_INPUT(!o.encoder.model.empty() && !o.manifest.empty(), "expected both --model and --manifest");
     const Manifest manifest = read_split(o.manifest, o.split);
-    Encoders encoders(o.encoder);
+    Encoders encoders(c.ctx(), o.encoder);
     const EmbeddedRecords records = embed_records(c.ctx(), encoders, manifest);
     const RecordTexts texts = texts_of(records.manifest);
     return retrieval(records.images, embed_texts(c.ctx(), encoders.model(), texts.texts), texts.image);
@@ -124,7 +124,7 @@ void run_classification(Command& c, ClassificationOptions& o) {
   const Manifest manifest = labelled(read_split(o.manifest, o.split), unlabelled);
   const std::vector<std::string> names = classes_of(o, manifest), templates = prompt_templates(o.prompts);
   (void)label_ids(manifest, names);  // an unknown label is said before the work
-  Encoders encoders(o.encoder);
+  Encoders encoders(c.ctx(), o.encoder);
   const EmbeddedRecords records = embed_records(c.ctx(), encoders, manifest);
   const Tensor classes = embed_classes(c.ctx(), encoders.model(), names, templates);
   const Accuracy a =

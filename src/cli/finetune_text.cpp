@@ -34,7 +34,7 @@ void run(Command& c, Options& o) {
   t.batch = o.train.batch;
   t.mask_duplicates = !o.no_mask_duplicates;
   t.train = train_options(c, o.train);
-  ClipModel base = ClipModel::load(o.arm.model);
+  ClipModel base = ClipModel::load(o.arm.model, c.ctx().device);
   const EmbeddedPairs data = load_arm_data(c, o.arm, base);
   const TrainReport report = finetune_text(c.ctx(), o.arm.model, data, t);
   std::cout << "finetune-text: arm " << o.arm.arm << ", " << data.captions.size() << " pairs, "

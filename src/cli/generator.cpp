@@ -50,7 +50,7 @@ void run_trainer(Command& c, TrainerOptions& o) {
   g.flip = o.flip;
   g.store = store_as(o.store);
   g.train = train_options(c, o.train);
-  ClipModel text = ClipModel::load(o.model);
+  ClipModel text = ClipModel::load(o.model, c.ctx().device);
   const TrainReport report = train_generator(c.ctx(), text, g);
   std::cout << "generator: " << report.steps << " steps, loss " << report.loss << ", " << o.train.out << '\n';
 }
@@ -95,8 +95,8 @@ void run_draw(Command& c, DrawOptions& o) {
   g.quiet = o.quiet;
   g.command = c.command_line();
   g.record = options_record(c);
-  ClipModel text = ClipModel::load(o.model);
-  Generator generator = Generator::load(o.generator);
+  ClipModel text = ClipModel::load(o.model, c.ctx().device);
+  Generator generator = Generator::load(o.generator, c.ctx().device);
   const GenerateReport report = generate(c.ctx(), generator, text, g);
   std::cout << "generate: " << report.images << " images drawn, " << report.already_there << " were there, "
             << o.out << "/manifest.jsonl\n";

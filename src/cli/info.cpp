@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/index.h"
+#include "core/device_memory.h"
 #include "core/parallel_for.h"
 #include "data/tokenizer.h"
 #include "io/json.h"
@@ -157,7 +158,8 @@ void show_index(const fs::path& folder) {
 
 void show_program(const Command& c) {
   std::cout << version_text() << '\n';
-  line("devices:", "cpu");
+  const std::string missing = why_no_cuda();
+  line("devices:", missing.empty() ? "cpu, cuda: " + cuda_description() : "cpu (no cuda: " + missing + ")");
   line("threads:", std::to_string(num_threads()) + (c.common().threads == 0 ? " (one per core)" : ""));
 }
 

@@ -64,6 +64,8 @@ Command::Command(CLI::App& parent, const std::string& name, const std::string& h
     : app_(parent.add_subcommand(name, help)), run_(std::move(run)) {
   option("config", common_.config, "JSON file of options (keys as the flags, without the dashes)");
   option("device", common_.device, "auto | cpu | cuda")->one_of({"auto", "cpu", "cuda"});
+  option("precision", common_.precision, "fp32 | bf16 (on cuda): of products and activations")
+      ->one_of({"fp32", "bf16"});
   option("threads", common_.threads, "CPU threads, 0 = one per core");
   option("seed", common_.seed, "seed of all random numbers");
   app_->final_callback([this] { start(); });
@@ -90,10 +92,14 @@ void Command::start() {
   for (const CLI::Option* option : required_)
     GMAIL_INPUT(option->count() > 0, option->get_name(), " is required (gmail ", name(), " --help)");
   GMAIL_INPUT(common_.threads >= 0, "--threads: expected 0 or more, found ", common_.threads);
-  GMAIL_INPUT(common_.device != "cuda",
-              "--device cuda: this build has no CUDA backend (see gmail --version)");
   set_num_threads(common_.threads);
+  if (common_.device == "cuda" || common_.precision != "fp32") (void)ctx();  // refuses at once
   run_(*this);
+}
+
+const Context& Command::ctx() const {
+  if (!ctx_) ctx_ = make_context(common_);
+  return *ctx_;
 }
 
 namespace {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,10 +23,14 @@ namespace gmail::cli {
 // Options that every command has.
 struct Common {
   std::string config;
-  std::string device = "auto";
+  std::string device = "auto", precision = "fp32";
   int threads = 0;
   uint64_t seed = 0;
 };
+
+// The device of --device and the types of --precision; InputError if they cannot be had. auto takes a GPU
+// where there is one, and says in a line why not where the build has the CUDA backend.
+[[nodiscard]] Context make_context(const Common& common);
 
 // An option just declared: command.option(..)->required()->one_of({"a", "b"}).
 class Declared {
@@ -41,7 +46,7 @@ class Declared {
 
 class Command {
  public:
-  // run: called after parsing, with the device chosen and the threads set
+  // run: called after parsing, with the threads set
   Command(CLI::App& parent, const std::string& name, const std::string& help,
           std::function<void(Command&)> run);
   Command(const Command&) = delete;
@@ -59,7 +64,8 @@ class Command {
 
   [[nodiscard]] std::string name() const;  // "caption train"
   [[nodiscard]] const Common& common() const { return common_; }
-  [[nodiscard]] const Context& ctx() const { return ctx_; }
+  // The device, chosen when it is first asked for: a command that computes nothing touches none.
+  [[nodiscard]] const Context& ctx() const;
   // every option with the value it has now: printed and stored beside the output
   [[nodiscard]] nlohmann::json resolved() const;
   // the command line that does this again
@@ -70,7 +76,7 @@ class Command {
   void read_config();
   CLI::App* app_;
   Common common_;
-  Context ctx_;
+  mutable std::optional<Context> ctx_;
   std::vector<std::pair<std::string, std::function<nlohmann::json()>>> dumps_;
   std::vector<const CLI::Option*> required_;
   std::function<void(Command&)> run_;

@@ -60,7 +60,7 @@ void run(Command& c, Options& o) {
   Index index = load_index(o.index);
   if (!o.model.empty()) index.encoder.model = o.model;
   if (!o.adapter.empty()) index.encoder.adapter = o.adapter;
-  Encoders encoders(index.encoder);
+  Encoders encoders(c.ctx(), index.encoder);
   check_digest(o.index, index, encoders);
   make_parent_dirs(o.sheet);
   const Tensor query = o.image.empty() ? embed_texts(c.ctx(), encoders.model(), std::vector{o.query})

@@ -27,4 +27,7 @@ struct Context {
   }
 };
 
+// A stream and an arena of the CUDA device's own; Error where there is none.
+[[nodiscard]] Context make_cuda_context(DType precision);
+
 }  // namespace gmail

@@ -8,6 +8,21 @@
 
 namespace gmail {
 
+std::string why_no_cuda() {
+  return GMAIL_CUDA_OR(why_unusable(), std::string("this build has no CUDA backend (see gmail --version)"));
+}
+
+std::string why_not_cuda_by_default() {
+  const bool emulated = GMAIL_CUDA_OR(is_emulated(), false);
+  return emulated ? "the CUDA device of this build is an emulator" : why_no_cuda();
+}
+
+std::string cuda_description() {
+  return why_no_cuda().empty() ? GMAIL_CUDA_OR(description(), std::string()) : std::string();
+}
+
+bool has_cuda_backend() { return kCudaBackend; }
+
 void FreeBytes::operator()(void* p) const {
   if (device == Device::cuda)
     GMAIL_CUDA_ONLY(release(p));

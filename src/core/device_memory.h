@@ -24,7 +24,17 @@ using AlignedBytes = std::unique_ptr<std::byte, FreeBytes>;
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
 void zero_bytes(void* p, Device device, size_t bytes);
 
+// "" if a CUDA device can be used, else why not, in one line: this build lacks the backend, or the machine
+// has no driver or device.
+[[nodiscard]] std::string why_no_cuda();
+// The same for a program that was not told which device to use: it does not choose an emulated one either.
+[[nodiscard]] std::string why_not_cuda_by_default();
+[[nodiscard]] bool has_cuda_backend();         // of this build
+[[nodiscard]] std::string cuda_description();  // "NVIDIA H200, 139.8 GiB, compute capability 9.0"; "" without
+
 namespace cuda {
+[[nodiscard]] bool is_emulated();
+[[nodiscard]] std::string description();
 // "" if a device can be used, else why not, in one line.
 [[nodiscard]] std::string why_unusable();
 [[nodiscard]] void* allocate(

@@ -13,12 +13,18 @@
     else                                            \
       ::gmail::cpu::op(__VA_ARGS__);                \
   } while (false)
-// What only the CUDA backend can do (core/device_memory.h); an Error in a build without it.
+// What only the CUDA backend can do (core/device_memory.h): in a build without it an Error, or a value.
 #define GMAIL_CUDA_ONLY(call) ::gmail::cuda::call
+#define GMAIL_CUDA_OR(call, without) ::gmail::cuda::call
+namespace gmail {
+constexpr bool kCudaBackend = true;
+}
 #else
+#define GMAIL_CUDA_OR(call, without) (without)
 #define GMAIL_RUN(ctx, op, ...) ::gmail::cpu::op(__VA_ARGS__)
 #define GMAIL_CUDA_ONLY(call) ::gmail::no_cuda()
 namespace gmail {
-[[noreturn]] inline void* no_cuda() { throw Error("this build has no CUDA backend (see gmail --version)"); }
+constexpr bool kCudaBackend = false;
+[[noreturn]] inline void* no_cuda() { throw Error(why_no_cuda()); }
 }  // namespace gmail
 #endif

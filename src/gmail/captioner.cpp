@@ -25,6 +25,7 @@ TrainReport train_captioner(const Context& ctx, const Tokenizer& tokenizer, cons
   }
   ClipCap model(config);
   model.init(o.train.seed);
+  place(model.params(), ctx.device);
   TrainOptions train_options = o.train;
   train_options.kind = "caption";
   train_options.config = {{"model", config.to_json()}, {"batch", o.batch}, {"pairs", n}};
@@ -46,10 +47,11 @@ TrainReport train_captioner(const Context& ctx, const Tokenizer& tokenizer, cons
   return report;
 }
 
-Captioner Captioner::load(const std::filesystem::path& folder) {
+Captioner Captioner::load(const std::filesystem::path& folder, Device device) {
   const auto file = folder / "config.json";
   Captioner c{ClipCap(ClipCapConfig::from_json(read_json(file), file.string())), Tokenizer::load(folder)};
   load_params(SafetensorsFile(folder / "model.safetensors"), c.model.params());
+  place(c.model.params(), device);
   freeze(c.model.params());
   return c;
 }

@@ -30,7 +30,7 @@ TrainReport train_captioner(const Context& ctx, const Tokenizer& tokenizer, cons
 struct Captioner {
   ClipCap model;
   Tokenizer tokenizer;
-  [[nodiscard]] static Captioner load(const std::filesystem::path& folder);
+  [[nodiscard]] static Captioner load(const std::filesystem::path& folder, Device device = Device::cpu);
   // one caption for each row of embeddings (N, E)
   [[nodiscard]] std::vector<std::string> caption(const Context& ctx, const Tensor& embeddings,
                                                  const DecodeOptions& options);

@@ -58,6 +58,7 @@ GenClip GenClip::start(const ImageTower& f_r, const GenClipConfig& config, bool 
                 1 / std::sqrt(static_cast<double>(f_r.class_embedding.value.numel())), seed);
   if (config.real_encoder == RealEncoder::lora)
     g.projection_real = own_projection(f_r.visual_projection, "projection_real");
+  place(g.trainable(), f_r.class_embedding.value.device());
   return g;
 }
 

@@ -11,7 +11,7 @@
 
 namespace gmail {
 
-Generator Generator::load(const std::filesystem::path& folder) {
+Generator Generator::load(const std::filesystem::path& folder, Device device) {
   const auto unet_file = folder / "unet" / "config.json",
              scheduler = folder / "scheduler" / "scheduler_config.json";
   Generator g{Unet(UnetConfig::from_json(read_json(unet_file), unet_file.string())), {}};
@@ -19,6 +19,7 @@ Generator Generator::load(const std::filesystem::path& folder) {
   g.diffusion.prediction = prediction_of(json.value("prediction_type", ""), scheduler.string());
   g.diffusion.schedule = noise_schedule_of(json.value("beta_schedule", ""), scheduler.string());
   load_params(SafetensorsFile(folder / "unet" / "diffusion_pytorch_model.safetensors"), g.unet.params());
+  place(g.unet.params(), device);
   freeze(g.unet.params());
   return g;
 }
@@ -73,6 +74,7 @@ TrainReport train_generator(const Context& ctx, ClipModel& text, const Generator
               o.text_dropout);
   Generator g{Unet(o.unet), o.diffusion};
   g.unet.init(o.train.seed);
+  place(g.unet.params(), ctx.device);
   const Manifest manifest = read_manifest(o.manifest).filter(o.split);
   GMAIL_INPUT(manifest.size() > 0, o.manifest.string(), ": no record of split \"", o.split, "\"");
   const ImageStore store(manifest, {.size = o.unet.sample_size, .cache = o.cache, .progress = {}});
@@ -114,8 +116,9 @@ Tensor sample_images(const Context& ctx, Generator& g, ClipModel& text, std::spa
   Tape tape(ctx, false);
   const TextKeys keys = g.unet.text_keys(tape, context.tokens, context.mask, context.pooled);
   const Denoiser denoise = [&](const Tensor& x_t, double t) {
-    const Var twice = concat(tape, {Var(x_t), Var(x_t)}, 0);
-    const Tensor out = g.unet.forward(tape, twice, Tensor::full({2 * B}, t), keys).value;
+    const Var x = batch(tape, Var(x_t)), twice = concat(tape, {x, x}, 0);
+    const Tensor t_of_each = Tensor::full({2 * B}, t);
+    const Tensor out = g.unet.forward(tape, twice, t_of_each, keys).value.to(Device::cpu).to(DType::float32);
     Tensor guided = out.rows(0, B).clone();
     const float* unconditional = out.rows(B, 2 * B).data<float>();
     for (int64_t i = 0; i < guided.numel(); ++i) {

@@ -16,7 +16,8 @@ struct Generator {
   Unet unet;
   DiffusionConfig diffusion;
 
-  [[nodiscard]] static Generator load(const std::filesystem::path& folder);  // frozen
+  [[nodiscard]] static Generator load(const std::filesystem::path& folder,
+                                      Device device = Device::cpu);  // frozen
   void save(const std::filesystem::path& folder, StoreAs store = StoreAs::as_is);
 };
 

@@ -25,7 +25,7 @@ Normalisation norm_from(const std::filesystem::path& file) {
 
 }  // namespace
 
-ClipModel ClipModel::load(const std::filesystem::path& folder) {
+ClipModel ClipModel::load(const std::filesystem::path& folder, Device device) {
   const auto config_file = folder / "config.json";
   ClipModel model{Clip(ClipConfig::from_json(read_json(config_file), config_file.string())),
                   Tokenizer::load(folder), norm_from(folder / "preprocessor_config.json")};
@@ -33,6 +33,7 @@ ClipModel ClipModel::load(const std::filesystem::path& folder) {
               ": the tokenizer has ", model.tokenizer.vocab_size(), " tokens, the model ",
               model.clip.config.vocab_size);
   load_params(SafetensorsFile(folder / "model.safetensors"), model.clip.params());
+  place(model.clip.params(), device);
   freeze(model.clip.params());
   return model;
 }

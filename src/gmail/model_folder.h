@@ -17,7 +17,7 @@ struct ClipModel {
   Normalisation norm = kHalfNormalisation;
 
   // Loads and freezes. Errors name the file and the field.
-  [[nodiscard]] static ClipModel load(const std::filesystem::path& folder);
+  [[nodiscard]] static ClipModel load(const std::filesystem::path& folder, Device device = Device::cpu);
   void save(const std::filesystem::path& folder, StoreAs store = StoreAs::as_is);
   // captions -> the text tower's input, cut to its context and trimmed to the longest
   [[nodiscard]] TextInput tokens(std::span<const std::string> captions) const;

@@ -26,8 +26,8 @@ Tensor same_text_groups(std::span<const std::string> texts) {
 }
 
 void clamp_logit_scale(Param& logit_scale) {
-  float& s = *logit_scale.value.data<float>();
-  s = std::clamp(s, 0.0F, std::log(100.0F));
+  const double s = logit_scale.value.item();
+  logit_scale.value.fill(static_cast<double>(std::clamp(static_cast<float>(s), 0.0F, std::log(100.0F))));
 }
 
 namespace {
@@ -70,6 +70,7 @@ TrainReport pretrain(const Context& ctx, const PretrainOptions& o) {
   if (config.vocab_size == 0) config.vocab_size = tokenizer.vocab_size();
   ClipModel model{Clip(config), std::move(tokenizer), o.norm};
   model.clip.init(o.train.seed);
+  place(model.clip.params(), ctx.device);
   model.clip.image.checkpointing = model.clip.text.checkpointing = o.checkpointing;
   const ImageStore store(manifest, {.size = config.image_size, .cache = o.cache, .progress = {}});
   Loader loader(manifest, store,

@@ -36,8 +36,9 @@ TrainReport finetune_text(const Context& ctx, const std::filesystem::path& base,
   const auto n = static_cast<int64_t>(data.captions.size());
   GMAIL_CHECK(n > 0 && data.embeddings.size(0) == n, "[finetune-text] ", n, " captions for ",
               data.embeddings.shape());
-  ClipModel model = ClipModel::load(base);
+  ClipModel model = ClipModel::load(base, ctx.device);
   const ParamList params = prepare(model, o);
+  place(params, ctx.device);
   TrainOptions train_options = o.train;
   train_options.kind = "finetune-text";
   train_options.config = {{"model", model.clip.config.to_json()},

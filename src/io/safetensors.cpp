@@ -150,7 +150,10 @@ void save_safetensors(const std::filesystem::path& path, const std::vector<Named
   write_atomically(path, [&](const ByteSink& write) {
     write(std::as_bytes(std::span(length.append(text))));
     std::vector<uint16_t> buffer;
-    for (const Item& item : items) write(stored_bytes(*item.named, item.type, buffer));
+    for (const Item& item : items) {
+      const NamedTensor here{item.named->name, item.named->tensor.to(Device::cpu)};
+      write(stored_bytes(here, item.type, buffer));
+    }
   });
 }
 

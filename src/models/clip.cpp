@@ -41,18 +41,19 @@ ImageTower::ImageTower(const ClipConfig& c)
                                   {1 + side * side, c.vision.hidden_size});
 }
 
-Var ImageTower::features(Tape& tape, const Var& images) {
+Var ImageTower::features(Tape& tape, const Var& images_anywhere) {
+  const Var images = batch(tape, images_anywhere);
   const int64_t B = images.size(0), W = class_embedding.value.numel(), T = position_embedding.value.size(0);
   const Var grid = patch_embedding.forward(tape, images);  // (B, S/P, S/P, W)
   GMAIL_CHECK(grid.size(1) * grid.size(2) + 1 == T, "[clip] images ", images.shape(), " for ", T,
               " positions");
   const Var patches = reshape(tape, grid, {B, T - 1, W});
-  Tensor zeros = Tensor::zeros({B, 1, W}, images.dtype());
-  const Var class_token = add(tape, Var(zeros), class_embedding.on(tape));                  // (B, 1, W)
+  const Var zeros(tape.ctx().zeros({B, 1, W}, images.dtype()));
+  const Var class_token = add(tape, zeros, class_embedding.on(tape));                       // (B, 1, W)
   Var x = add(tape, concat(tape, {class_token, patches}, 1), position_embedding.on(tape));  // (B, T, W)
   x = pre_layrnorm.forward(tape, x);
   x = run_blocks(tape, layers, x, {}, checkpointing);
-  const Var class_row = gather_rows(tape, x, Tensor::zeros({B}, DType::int32));  // (B, W)
+  const Var class_row = gather_rows(tape, x, tape.ctx().zeros({B}, DType::int32));  // (B, W)
   return post_layernorm.forward(tape, class_row);
 }
 

@@ -52,7 +52,8 @@ ParamList ClipCap::params() {
   return list;
 }
 
-Var ClipCap::prefix(Tape& tape, const Var& embeddings) {
+Var ClipCap::prefix(Tape& tape, const Var& embeddings_anywhere) {
+  const Var embeddings = batch(tape, embeddings_anywhere);
   const Var e = config.normalize_prefix ? l2_normalize(tape, embeddings) : embeddings;
   const Var y = mapper_out.forward(tape, activation(tape, mapper_in.forward(tape, e), Activation::tanh));
   return reshape(tape, y, {e.size(0), config.prefix_length, config.gpt.n_embd});
@@ -175,7 +176,8 @@ std::vector<Decoded> ClipCap::decode_prefix(const Context& ctx, const Tensor& pr
   std::vector<Search> searches(static_cast<size_t>(prefixes.size(0)));
   for (size_t i = 0; i < searches.size(); ++i) searches[i].live = {Beam{{}, static_cast<int64_t>(i)}};
   for (;;) {
-    const Tensor logits = gpt.logits(tape, reshape(tape, hidden, {hidden.size(0), config.gpt.n_embd})).value;
+    const Var last = reshape(tape, hidden, {hidden.size(0), config.gpt.n_embd});
+    const Tensor logits = gpt.logits(tape, last).value.to(Device::cpu).to(DType::float32);
     std::vector<int64_t> rows;
     std::vector<int32_t> tokens;
     for (Search& search : searches) {
@@ -188,7 +190,7 @@ std::vector<Decoded> ClipCap::decode_prefix(const Context& ctx, const Tensor& pr
       }
     }
     if (rows.empty()) break;
-    cache = cache.select(rows);
+    cache = cache.select(tape, rows);
     const auto n = static_cast<int64_t>(tokens.size());
     hidden = gpt.hidden(tape, gpt.embed(tape, Tensor::from(tokens, {n, 1})), &cache);
   }

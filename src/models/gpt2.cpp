@@ -1,7 +1,6 @@
 #include "models/gpt2.h"
 
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 namespace gmail {
@@ -33,13 +32,12 @@ nlohmann::json Gpt2Config::to_json() const {
           {"layer_norm_epsilon", layer_norm_epsilon}};
 }
 
-KvCache KvCache::select(const std::vector<int64_t>& source) const {
-  const auto pick = [&](const Tensor& t) {
-    Tensor out = Tensor::empty(t.shape().with(0, static_cast<int64_t>(source.size())), t.dtype());
-    const size_t row = t.bytes() / static_cast<size_t>(t.size(0));
-    for (size_t i = 0; i < source.size(); ++i)
-      std::memcpy(out.raw() + i * row, t.raw() + static_cast<size_t>(source[i]) * row, row);
-    return out;
+KvCache KvCache::select(Tape& tape, const std::vector<int64_t>& source) const {
+  const auto n = static_cast<int64_t>(source.size());
+  const Tensor ids = tape.ctx().here(Tensor::from(std::vector<int32_t>(source.begin(), source.end()), {n}));
+  const auto pick = [&](const Tensor& t) {  // a look-up in the table of the old rows
+    const Var table(t.reshape({t.size(0), t.numel() / t.size(0)}));
+    return embedding(tape, table, ids).value.reshape(t.shape().with(0, n));
   };
   KvCache out;
   for (size_t i = 0; i < k.size(); ++i) {

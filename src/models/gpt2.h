@@ -24,7 +24,7 @@ struct KvCache {
   std::vector<Tensor> k, v;
   [[nodiscard]] int64_t length() const { return k.empty() || !k.front() ? 0 : k.front().size(1); }
   // the rows `source` (n) of every entry, in that order: beams move, images drop out
-  [[nodiscard]] KvCache select(const std::vector<int64_t>& source) const;
+  [[nodiscard]] KvCache select(Tape& tape, const std::vector<int64_t>& source) const;
 };
 
 struct Gpt2Block {

@@ -1,8 +1,11 @@
 #include "nn/init.h"
 
+#include <map>
+
 #include "core/rng.h"
 
 namespace gmail {
+
 void init_normal(Param& p, double stddev, uint64_t seed) {
   fill_normal(p.value, stddev, seed, Purpose::init, 0, stream_index(p.name));
 }
@@ -19,6 +22,20 @@ Param make_param(std::string name, const Shape& shape, bool decay) {
   p.value = Tensor::zeros(shape);
   p.decay = decay;
   return p;
+}
+
+void place(const ParamList& params, Device device) {
+  std::map<Storage*, Tensor> moved;  // the old tensors stay alive here, so no address is used twice
+  std::vector<Tensor> old;
+  for (Param* p : params) {
+    if (p->value.device() == device) continue;
+    const Tensor before = p->value;
+    old.push_back(before);
+    const auto [it, first] = moved.try_emplace(&before.storage());
+    if (first || it->second.numel() != before.numel()) it->second = before.to(device);
+    p->value = it->second.reshape(before.shape());
+    p->value.storage().constant = before.storage().constant;
+  }
 }
 
 void freeze(const ParamList& params) {

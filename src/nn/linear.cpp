@@ -40,8 +40,10 @@ void Linear::add_lora(int64_t rank, double alpha, uint64_t seed) {
 void Linear::merge_lora() {
   if (!lora) return;
   const int64_t out = weight.value.size(0), in = weight.value.size(1), rank = lora->a.value.size(0);
-  Tensor merged = weight.value.clone();
-  const float *a = lora->a.value.data<float>(), *b = lora->b.value.data<float>();
+  const Device device = weight.value.device();
+  const Tensor A = lora->a.value.to(Device::cpu), B = lora->b.value.to(Device::cpu);
+  Tensor merged = device == Device::cpu ? weight.value.clone() : weight.value.to(Device::cpu);
+  const float *a = A.data<float>(), *b = B.data<float>();
   float* w = merged.data<float>();
   for (int64_t o = 0; o < out; ++o)
     for (int64_t i = 0; i < in; ++i) {
@@ -50,7 +52,7 @@ void Linear::merge_lora() {
         delta += static_cast<double>(b[o * rank + k]) * static_cast<double>(a[k * in + i]);
       w[o * in + i] = static_cast<float>(static_cast<double>(w[o * in + i]) + lora->scale * delta);
     }
-  weight.value = merged;
+  weight.value = merged.to(device);
   weight.value.storage().constant = !weight.trainable;
   lora.reset();
 }

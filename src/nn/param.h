@@ -23,4 +23,7 @@ struct Param {
 
 using ParamList = std::vector<Param*>;
 
+// Moves the values to a device; values that shared their storage share it there too.
+void place(const ParamList& params, Device device);
+
 }  // namespace gmail

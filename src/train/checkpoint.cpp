@@ -86,7 +86,8 @@ std::string frozen_digest(const ParamList& params) {
   for (const Param* p : params) {
     if (p->trainable) continue;
     add(p->name.data(), p->name.size());
-    add(p->value.raw(), p->value.bytes());
+    const Tensor value = p->value.to(Device::cpu);
+    add(value.raw(), value.bytes());
   }
   char text[17] = {};
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));

@@ -27,6 +27,11 @@ std::vector<Tensor> stack(const Context& ctx, const std::vector<std::vector<Tens
   return stacked;
 }
 
+bool same_bits(const Tensor& a, const Tensor& b) {
+  const Tensor x = a.to(Device::cpu), y = b.to(Device::cpu);
+  return std::memcmp(x.raw(), y.raw(), x.bytes()) == 0;
+}
+
 }  // namespace
 
 double grad_cached_step(const Context& ctx, int64_t chunks, const EncodeChunk& encode,
@@ -71,9 +76,8 @@ double grad_cached_step(const Context& ctx, int64_t chunks, const EncodeChunk& e
       at[t] += first.size(0);
       GMAIL_CHECK(y[t] || !trained[t], "[grad_cache] chunk ", c, ": tower ", t, " is trained but absent");
       if (!y[t].tracked()) continue;
-      GMAIL_CHECK(
-          y[t].shape() == first.shape() && std::memcmp(y[t].value.raw(), first.raw(), first.bytes()) == 0,
-          "[grad_cache] chunk ", c, ", tower ", t, " was encoded differently the second time");
+      GMAIL_CHECK(y[t].shape() == first.shape() && same_bits(y[t].value, first), "[grad_cache] chunk ", c,
+                  ", tower ", t, " was encoded differently the second time");
       const Tensor grad = top.grad(whole[t]);
       if (!grad) continue;
       ys.push_back(y[t]);
