@@ -42,7 +42,7 @@ void launch(At at, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_by
   std::apply([&](P... p) { kernel<<<grid, block, shared_bytes, raw(at.stream)>>>(p...); }, values);
   check(cudaGetLastError(), "kernel launch", at.where.file_name(), static_cast<int>(at.where.line()));
 #elif GMAIL_EMULATED
-  emulator::launch(at.where.file_name(), at.where.line(), {grid.x, grid.y, grid.z},
+  emulator::launch(at.stream.handle, at.where.file_name(), at.where.line(), {grid.x, grid.y, grid.z},
                    {block.x, block.y, block.z}, shared_bytes,
                    [kernel, values] { std::apply(kernel, values); });
 #endif

@@ -5,9 +5,11 @@
 
 namespace gmail {
 namespace {
-// A constant that the host made, where and as the ops read it.
-Var here(const Tape& tape, const Var& v, DType type) {
-  return v.tracked() ? v : Var(tape.ctx().here(v.value).to(type), v.id);
+// A constant from anywhere, where and as the ops read it.
+Var here(Tape& tape, const Var& v, DType type) {
+  if (v.tracked()) return v;
+  const bool on_host = v.value.device() == Device::cpu;  // there it is converted at once
+  return cast(tape, Var(tape.ctx().here(on_host ? v.value.to(type) : v.value)), type);
 }
 }  // namespace
 
@@ -58,8 +60,8 @@ Var sigmoid_loss(Tape& tape, const Var& a_in, const Var& b_in, const Var& scale_
 Var weighted_mse(Tape& tape, const Var& prediction, const Tensor& target_anywhere,
                  const Tensor& weight_anywhere) {
   const DType type = statistics_of(prediction.dtype());
-  const Tensor target = tape.ctx().here(target_anywhere).to(prediction.dtype());
-  const Tensor weight = weight_anywhere ? tape.ctx().here(weight_anywhere).to(type) : Tensor();
+  const Tensor target = here(tape, Var(target_anywhere), prediction.dtype()).value;
+  const Tensor weight = weight_anywhere ? here(tape, Var(weight_anywhere), type).value : Tensor();
   Tensor loss = tape.empty({1}, type);
   GMAIL_RUN(tape.ctx(), weighted_mse_forward, loss, prediction.value, target, weight);
   return tape.record(loss, {prediction}, [=, &tape](const Tensor& dloss) {

@@ -83,7 +83,7 @@ void Tape::pass(const Var& v, const Tensor& dy) {
 
 void Tape::backward(const Var& y, const Tensor& dy) {
   GMAIL_CHECK(dy || y.value.numel() == 1, "[tape] backward without dy needs one element, got ", y.shape());
-  backward(std::vector<Var>{y}, {dy ? dy : ctx_.here(Tensor::full(y.shape(), 1, y.dtype()))});
+  backward(std::vector<Var>{y}, {dy ? dy : ctx_.full(y.shape(), 1, y.dtype())});
 }
 
 void Tape::backward(const std::vector<Var>& ys, const std::vector<Tensor>& dys) {

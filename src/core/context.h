@@ -20,11 +20,14 @@ struct Context {
   [[nodiscard]] Tensor empty(const Shape& shape, DType dtype) const {
     return Tensor::empty(shape, dtype, device, arena);
   }
-  // what the host made, where the ops of this context can read it
-  [[nodiscard]] Tensor here(const Tensor& t) const { return t.to(device); }
-  [[nodiscard]] Tensor zeros(const Shape& shape, DType dtype) const {
-    return Tensor::zeros(shape, dtype, device, arena);
-  }
+  [[nodiscard]] Tensor zeros(const Shape& shape, DType dtype) const;
+  [[nodiscard]] Tensor full(const Shape& shape, double value, DType dtype) const;
+  void fill(Tensor& t, double value) const;
+  // What the host made, where the ops of this context can read it; the copy takes its turn on the stream.
+  [[nodiscard]] Tensor here(const Tensor& t) const;
+  // The same into `there`, whose place in memory does not change: it is allocated at the first call, on the
+  // heap. On the CPU `there` becomes `t`.
+  void put(Tensor& there, const Tensor& t) const;
 };
 
 // A stream and an arena of the CUDA device's own; Error where there is none.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -46,6 +47,22 @@ void convert(void* to, DType to_type, const void* from, DType from_type, int64_t
 void fill(void* p, DType type, double value, int64_t n, Stream stream = {});
 [[nodiscard]] Stream make_stream();  // lives as long as the process
 void wait_for(Stream stream);
+
+// --- copies that a stream makes in its order while the CPU goes on (cuda/staging.cu) ---
+// They go by way of pinned host memory, which is used again when its copy is done: after the first steps
+// of a training nothing is allocated.
+void upload(void* to, const void* from, size_t bytes, Stream stream);   // `from` is read before it returns
+void copy_on(void* to, const void* from, size_t bytes, Stream stream);  // from device to device
+class Pinned;                                                           // a copy on its way to the host
+void download(std::shared_ptr<Pinned>& copy, const void* from, size_t bytes, Stream stream);
+[[nodiscard]] void* arrived(Pinned& copy);  // its bytes; waits for this copy alone
+
+// --- work that is recorded once and launched as one (cuda/graph.cu) ---
+// While `work` runs nothing is computed: what it starts on the stream becomes a graph. It must not allocate,
+// wait, or use another stream; the tensors it reads and writes must outlive the graph.
+class CapturedGraph;
+void capture(std::shared_ptr<CapturedGraph>& graph, Stream stream, const std::function<void()>& work);
+void replay(const CapturedGraph& graph, Stream stream);
 }  // namespace cuda
 
 }  // namespace gmail

@@ -187,11 +187,11 @@ void run(const Launch& launch) {
   m.shared.reset();
 }
 
-void launch(const char* file, unsigned line, Index grid, Index block, size_t shared_bytes,
+void launch(void* stream, const char* file, unsigned line, Index grid, Index block, size_t shared_bytes,
             std::function<void()> kernel) {
   const std::string path = file;
   const std::string name = path.substr(path.rfind('/') + 1) + ":" + std::to_string(line);
-  run({name, grid, block, shared_bytes, std::move(kernel)});
+  enqueue(stream, [launch = Launch{name, grid, block, shared_bytes, std::move(kernel)}] { run(launch); });
 }
 
 const Here& here() { return machine().current->here; }

@@ -38,7 +38,7 @@ struct Launch {
 };
 void run(const Launch& launch);  // throws Failure
 // what cuda/launch.h calls; the name is the file and line of the launch
-void launch(const char* file, unsigned line, Index grid, Index block, size_t shared_bytes,
+void launch(void* stream, const char* file, unsigned line, Index grid, Index block, size_t shared_bytes,
             std::function<void()> kernel);
 
 // --- called by the running thread ---
@@ -73,7 +73,22 @@ void on_atomic(const void* address, size_t bytes);  // called before every atomi
 [[noreturn]] void fail(std::string_view what);
 [[noreturn]] void fail_index(int64_t index, int64_t size);
 
-// Device memory that is left (cuda_runtime.cpp); a test of what happens when it ends sets it.
+// --- the runtime (cuda_runtime.cpp) ---
+// Work on a stream, null the default one: done at once, or kept for the graph that records the stream. While one
+// does, the default stream may not be used: that throws Failure, as it would end the recording on a GPU.
+void enqueue(void* stream, std::function<void()> work);
+
+// What a step of training must not do, counted since the program began.
+struct Counts {
+  int64_t allocations = 0;        // of device memory, or of pinned host memory
+  int64_t synchronisations = 0;   // waits for a stream or the device; one for an event is none
+  int64_t pageable_copies = 0;    // from or to host memory that is not pinned: they wait for the stream
+  int64_t on_default_stream = 0;  // kernels, copies, fills: every other stream waits for them
+  int64_t graphs = 0;             // launches of a graph
+};
+[[nodiscard]] const Counts& counts();
+
+// Device memory that is left; a test of what happens when it ends sets it.
 void set_free_memory(size_t bytes);
 
 }  // namespace emulator
