@@ -43,7 +43,7 @@ struct Towers {
       return encode(tape, borders[static_cast<size_t>(c)], borders[static_cast<size_t>(c) + 1]);
     };
     const auto top = [&](Tape& tape, const std::vector<Var>& y) { return loss(tape, y); };
-    const double value = grad_cached_step(ctx, static_cast<int64_t>(borders.size()) - 1, chunk, top);
+    const double value = grad_cached_step(ctx, static_cast<int64_t>(borders.size()) - 1, chunk, top).item();
     CHECK(ctx.arena->live() == 0);
     return value;
   }
@@ -104,7 +104,7 @@ TEST_CASE("grad_cache: a frozen tower may be left out the second time") {
     return y;
   };
   const auto top = [&](Tape& tape, const std::vector<Var>& y) { return cached.loss(tape, y); };
-  CHECK(grad_cached_step(ctx, 2, chunk, top) == Approx(whole.whole({0, 5, 11})).epsilon(1e-12));
+  CHECK(grad_cached_step(ctx, 2, chunk, top).item() == Approx(whole.whole({0, 5, 11})).epsilon(1e-12));
   CHECK(close(cached.w1.slot.grad, whole.w1.slot.grad, 1e-12) == "");
 }
 

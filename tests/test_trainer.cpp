@@ -53,7 +53,7 @@ struct Line {
       b.slot.grad.data<float>()[o] = static_cast<float>(error);
     }
     w.slot.written = b.slot.written = true;
-    return {loss, {{"bias", b.value.at(0)}}, 4};
+    return {Tensor::full({1}, loss, DType::float64), {{"bias", {b.value.rows(0, 1)}}}, 4};
   }
 };
 
@@ -74,7 +74,7 @@ TrainOptions options_for(const std::filesystem::path& out) {
 // Trains and saves weights and average, as a program does.
 TrainReport run(const TrainOptions& o, const std::function<void(int64_t)>& before_step = {}) {
   Line line;
-  const TrainReport report = train(o, line.list(), [&](int64_t k) {
+  const TrainReport report = train(Context(), o, line.list(), [&](int64_t k) {
     if (before_step) before_step(k);
     return line.step(k);
   });
@@ -111,7 +111,8 @@ TEST_CASE("trainer: it learns, logs every step, and leaves frozen and unused par
   Line line;
   int64_t after = 0;
   const TrainReport report = train(
-      o, line.list(), [&](int64_t k) { return line.step(k); }, [&](int64_t k) { CHECK(k == after++); });
+      Context(), o, line.list(), [&](int64_t k) { return line.step(k); },
+      [&](int64_t k) { CHECK(k == after++); });
   CHECK(after == 400);
   CHECK(report.first_step == 0);
   CHECK(report.loss < 0.5);
@@ -203,7 +204,7 @@ TEST_CASE("trainer: a checkpoint of another run is refused with what differs") {
   CHECK(read_text(o.out / "checkpoint.safetensors") == checkpoint);
   Line line;
   line.frozen.value.fill(6);
-  CHECK_THROWS_WITH(train(o, line.list(), [&](int64_t k) { return line.step(k); }),
+  CHECK_THROWS_WITH(train(Context(), o, line.list(), [&](int64_t k) { return line.step(k); }),
                     Contains("/frozen_weights is"));
   o.clip = -1;
   CHECK_THROWS_WITH(run(o), "clip must be 0 or more, got -1");
@@ -216,7 +217,7 @@ TEST_CASE("trainer: what is not finite stops the run by name and keeps the last 
   const auto failure = [&](const std::function<void(Line&, StepResult&)>& spoil) {
     Line line;
     try {
-      train(o, line.list(), [&](int64_t k) {
+      train(Context(), o, line.list(), [&](int64_t k) {
         StepResult r = line.step(k);
         if (k == 9) spoil(line, r);
         return r;
@@ -229,9 +230,9 @@ TEST_CASE("trainer: what is not finite stops the run by name and keeps the last 
   };
   CHECK_THAT(failure([&](Line& l, StepResult&) { l.b.slot.grad.data<float>()[1] = nan; }),
              Contains("step 10: loss ") && Contains("gradient norm nan") && Contains("the gradient of 'b'"));
-  CHECK_THAT(failure([&](Line& l, StepResult& r) { l.w.value.data<float>()[1] = nan, r.loss = nan; }),
+  CHECK_THAT(failure([&](Line& l, StepResult& r) { l.w.value.data<float>()[1] = nan, r.loss.fill(nan); }),
              Contains("loss nan") && Contains("the value of 'w'"));
-  CHECK_THAT(failure([&](Line&, StepResult& r) { r.loss = std::numeric_limits<double>::infinity(); }),
+  CHECK_THAT(failure([&](Line&, StepResult& r) { r.loss.fill(std::numeric_limits<double>::infinity()); }),
              Contains("loss inf") && Contains("the loss alone"));
   CHECK(SafetensorsFile(o.out / "checkpoint.safetensors").metadata().at("step") == "7");
   CHECK(log_of(o.out).size() == 9);

@@ -1,7 +1,7 @@
 #include "tiny.h"
 
 #include "core/rng.h"
-#include "train/adamw.h"
+#include "train/optimiser.h"
 
 namespace gmail::test {
 
@@ -59,15 +59,15 @@ void to_double(const ParamList& params) {
 
 double overfit(const ParamList& params, const std::function<Var(Tape&)>& loss, int64_t steps, double lr) {
   const Context ctx;
-  ParamBlock block(params);
+  Optimiser optimiser(ctx, params, {.adamw = {.weight_decay = 0}, .clip = 0, .ema_decay = 0});
   double last = 0;
   for (int64_t k = 0; k < steps; ++k) {
-    block.zero_grad();
+    optimiser.zero_grad();
     Tape tape(ctx);
     const Var value = loss(tape);
     last = value.value.item();
     tape.backward(value);
-    adamw_step(block, {.weight_decay = 0}, lr, k + 1);
+    optimiser.update(lr, k);
   }
   return last;
 }

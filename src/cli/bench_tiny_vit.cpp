@@ -29,20 +29,19 @@ TinyVit::TinyVit(const Context& ctx, uint64_t seed)
   tower_.init(seed);
   ParamList params;
   tower_.collect(params);
-  block_ = std::make_unique<ParamBlock>(params);
+  optimiser_ = std::make_unique<Optimiser>(ctx, params, OptimiserOptions{.adamw = adamw_});
   fill_normal(images_, 1, seed, Purpose::bench);
   Rng rng(seed, Purpose::bench, 1);
   for (int32_t& label : labels_.span<int32_t>()) label = static_cast<int32_t>(rng.below(kClasses));
 }
 
-double TinyVit::step() {
-  block_->zero_grad();
+Tensor TinyVit::step() {
+  optimiser_->zero_grad();
   Tape tape(ctx_);
   const Var loss = softmax_cross_entropy(tape, tower_.encode(tape, Var(images_)), labels_);
   tape.backward(loss);
-  block_->settle_grads();
-  adamw_step(*block_, adamw_, lr_, ++steps_);
-  return loss.value.item();
+  optimiser_->update(lr_, steps_++);
+  return loss.value;
 }
 
 double TinyVit::flop() const { return image_tower_flops(config_, kBatch).step(); }
@@ -50,12 +49,12 @@ double TinyVit::flop() const { return image_tower_flops(config_, kBatch).step();
 void TinyVit::write_state(const std::filesystem::path& file, int64_t steps) {
   std::vector<NamedTensor> tensors{{"bench.images", images_}, {"bench.labels", labels_}};
   std::string decayed;
-  for (const Param* p : block_->params()) {
+  for (const Param* p : optimiser_->block().params()) {
     tensors.push_back({p->name, p->value.clone()});
     if (p->decay) decayed += (decayed.empty() ? "" : "\n") + p->name;
   }
   Tensor losses = Tensor::empty({steps});
-  for (float& loss : losses.span<float>()) loss = static_cast<float>(step());
+  for (float& loss : losses.span<float>()) loss = static_cast<float>(step().item());
   tensors.push_back({"bench.losses", losses});
   save_safetensors(file, tensors,
                    {{"lr", concat(lr_)},

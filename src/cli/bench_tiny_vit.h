@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "models/clip.h"
-#include "train/adamw.h"
+#include "train/optimiser.h"
 
 namespace gmail::cli {
 
@@ -16,7 +16,7 @@ class TinyVit {
  public:
   TinyVit(const Context& ctx, uint64_t seed);
 
-  double step();                      // returns the loss before it
+  Tensor step();                      // returns the loss before it
   [[nodiscard]] double flop() const;  // of a step
   [[nodiscard]] int64_t batch() const { return images_.size(0); }
 
@@ -28,7 +28,7 @@ class TinyVit {
   const Context& ctx_;
   ClipConfig config_;
   ImageTower tower_;
-  std::unique_ptr<ParamBlock> block_;
+  std::unique_ptr<Optimiser> optimiser_;
   Tensor images_, labels_;
   AdamW adamw_{.weight_decay = 0.05, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8};
   double lr_ = 1e-4;

@@ -6,32 +6,18 @@
 #include "cli/demo_recipe.h"
 #include "core/rng.h"
 #include "models/flops.h"
-#include "train/clip_grad.h"
-#include "train/ema.h"
+#include "train/optimiser.h"
 
 namespace gmail::cli {
 namespace {
 
 constexpr int64_t kTokens = 23;  // the longest caption of a batch in the built-in world
 
-// The optimiser's part of a step of train/trainer.h.
-class Optimiser {
- public:
-  explicit Optimiser(const ParamList& params, double ema = 0) : block_(params, ema > 0), ema_(ema) {}
-  void begin() { block_.zero_grad(); }
-  void end() {
-    block_.settle_grads();
-    const double norm = global_norm(block_.grads());
-    adamw_step(block_, options_, 1e-4, ++steps_, clip_factor(norm, 1));
-    if (ema_ > 0) update_ema(block_, ema_, steps_ - 1);
-  }
+constexpr double kRate = 1e-4;
 
- private:
-  ParamBlock block_;
-  AdamW options_{.weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8};
-  double ema_;
-  int64_t steps_ = 0;
-};
+OptimiserOptions options(double ema = 0) {
+  return {{.weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8}, 1, ema};
+}
 
 // Texts of 6 to kTokens tokens, the first the longest.
 TextInput random_texts(int64_t batch, int64_t vocab, uint64_t seed) {
@@ -64,19 +50,20 @@ struct ClipStep {
   ClipStep(const Context& context, const DemoRecipe& recipe, uint64_t seed)
       : ctx(context),
         clip(demo_clip(recipe, seed)),
-        optimiser(clip.params()),
+        optimiser(context, clip.params(), options()),
         images(random_images(recipe.pretrain_batch, clip.config.image_size, seed)),
         text(random_texts(recipe.pretrain_batch, recipe.vocab, seed)) {}
   void step() {
-    optimiser.begin();
+    optimiser.zero_grad();
     Tape tape(ctx);
     const Var image = clip.image.encode(tape, Var(images)), words = clip.text.encode(tape, text);
     const Var loss = clip_loss(tape, image, words, clip.logit_scale.on(tape), Tensor());
     tape.backward(loss);
-    optimiser.end();
+    optimiser.update(kRate, steps++);
     clamp_logit_scale(clip.logit_scale);
   }
   const Context& ctx;
+  int64_t steps = 0;
   Clip clip;
   Optimiser optimiser;
   Tensor images;
@@ -89,7 +76,7 @@ struct GeneratorStep {
         seed(s),
         clip(demo_clip(recipe, seed)),
         unet(initialised(recipe.unet, seed)),
-        optimiser(unet.params(), 0.999),
+        optimiser(context, unet.params(), options(0.999)),
         images(random_images(recipe.generator_batch, unet.config.sample_size, seed)),
         text(random_texts(recipe.generator_batch, recipe.vocab, seed)) {
     freeze(clip.params());
@@ -100,18 +87,20 @@ struct GeneratorStep {
     return unet;
   }
   void step() {
-    optimiser.begin();
-    const Noised noised = add_noise(diffusion, images, seed, steps++);
+    optimiser.zero_grad();
+    const Noised noised = add_noise(diffusion, images, seed, static_cast<uint64_t>(steps));
     Tape frozen(ctx, false);
     const Var tokens = clip.text.tokens(frozen, text), pooled = clip.text.pooled(frozen, tokens, text);
     Tape tape(ctx);
     const TextKeys keys = unet.text_keys(tape, tokens, text.key_mask(), pooled);
     const Var prediction = unet.forward(tape, Var(noised.x_t), noised.t, keys);
     tape.backward(weighted_mse(tape, prediction, noised.target, noised.weight));
-    optimiser.end();
+    optimiser.update(kRate, steps++);
+    optimiser.average();
   }
   const Context& ctx;
-  uint64_t seed, steps = 0;
+  uint64_t seed;
+  int64_t steps = 0;
   Clip clip;
   Unet unet;
   DiffusionConfig diffusion;

@@ -22,6 +22,8 @@ void add_train_flags(Command& c, TrainFlags& f) {
   c.option("ema", f.ema, "decay of the moving average of the weights, 0 = off");
   c.option("save-every", f.save_every, "steps between checkpoints, 0 = at the end only");
   c.option("log-every", f.log_every, "steps between lines of log.jsonl");
+  c.flag("cuda-graph", f.cuda_graph,
+         "on a GPU: record a step once, launch it as one (align, caption train; others run as they do)");
   c.flag("resume", f.resume, "go on from the checkpoint in --out");
   c.flag("quiet", f.quiet, "no progress");
 }
@@ -43,6 +45,7 @@ TrainOptions train_options(const Command& c, const TrainFlags& f) {
   o.ema_decay = f.ema;
   o.save_every = f.save_every;
   o.log_every = f.log_every;
+  o.cuda_graph = f.cuda_graph;
   o.resume = f.resume;
   o.quiet = f.quiet;
   return o;

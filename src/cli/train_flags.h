@@ -12,7 +12,7 @@ struct TrainFlags {
   int64_t steps = 1000, batch = 64, warmup = 0, period = 0, save_every = 200, log_every = 1;
   double lr = 1e-3, weight_decay = 0.01, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, clip = 1, ema = 0;
   std::string schedule = "cosine";
-  bool resume = false, quiet = false;
+  bool cuda_graph = false, resume = false, quiet = false;
 };
 
 void add_train_flags(Command& command, TrainFlags& flags);

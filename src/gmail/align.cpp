@@ -14,7 +14,8 @@ namespace gmail {
 
 Var alignment_loss(Tape& tape, const Var& z_g, const Var& z_r, double tau, bool symmetric,
                    const Tensor& group) {
-  const Var log_scale(Tensor::full({1}, -std::log(tau), z_g.dtype()));  // logits are cosines / tau
+  // logits are cosines / tau
+  const Var log_scale(tape.ctx().full({1}, -std::log(tau), statistics_of(z_g.dtype())));
   return info_nce(tape, l2_normalize(tape, z_g), l2_normalize(tape, z_r), log_scale,
                   {.symmetric = symmetric, .group = group});  // eq. (1)
 }
@@ -126,18 +127,25 @@ AlignReport align(const Context& ctx, ClipModel& base, const AlignOptions& o) {
 
   const Sampler order(report.pairs, o.batch, o.train.seed, !o.sequential);
   const Augment augment{.crop_shift = o.crop ? 2 : 0, .flip = false};
-  const auto step = [&](int64_t k) -> StepResult {
+  Tensor x_g, x_r, z_r, group;  // of the step; z_r if it is cached, else x_r
+  const auto prepare = [&](int64_t k) -> int64_t {
     const std::vector<int64_t> rows = order.at(k);
     const std::vector<int64_t> g = pick(set.g, rows), r = pick(set.r, rows);
-    const Tensor x_g = step_images(set.generated, g, base.norm, augment, o.train.seed, 2 * k);
-    Tape tape(ctx);
-    const Var z_g = gen.encode_generated(tape, Var(x_g));
-    const auto x_r = [&] { return step_images(set.real, r, base.norm, augment, o.train.seed, 2 * k + 1); };
-    const Var z_r = cached ? Var(take_rows(real_all, r)) : gen.encode_real(tape, f_r, Var(x_r()));
-    const Tensor group = o.mask_duplicates ? groups_of(r) : Tensor();
-    const Var loss = alignment_loss(tape, z_g, z_r, o.tau, o.symmetric, group);
+    ctx.put(x_g, step_images(set.generated, g, base.norm, augment, o.train.seed, 2 * k));
+    if (cached)
+      ctx.put(z_r, take_rows(real_all, r));
+    else
+      ctx.put(x_r, step_images(set.real, r, base.norm, augment, o.train.seed, 2 * k + 1));
+    if (o.mask_duplicates) ctx.put(group, groups_of(r));
+    return 0;
+  };
+  const auto compute = [&](const Context& step_ctx) -> StepResult {
+    Tape tape(step_ctx);
+    const Var g = gen.encode_generated(tape, Var(x_g));
+    const Var r = cached ? Var(z_r) : gen.encode_real(tape, f_r, Var(x_r));
+    const Var loss = alignment_loss(tape, g, r, o.tau, o.symmetric, group);
     tape.backward(loss);
-    return {loss.value.item(), {}, static_cast<int64_t>(rows.size())};
+    return {loss.value, {}, x_g.size(0)};
   };
   TrainOptions train_options = o.train;
   train_options.kind = "align";
@@ -148,7 +156,7 @@ AlignReport align(const Context& ctx, ClipModel& base, const AlignOptions& o) {
   gen.f_g.collect(all);
   report.trainable_share =
       static_cast<double>(count_elements(params)) / static_cast<double>(count_elements(all));
-  report.train = train(train_options, params, step);
+  report.train = train(ctx, train_options, params, StagedStep{prepare, compute});
   report.cosine_after = paired_cosine();
   gen.save(o.train.out, "");
   return report;

@@ -1,3 +1,4 @@
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "data/loader.h"
@@ -30,17 +31,33 @@ TrainReport train_captioner(const Context& ctx, const Tokenizer& tokenizer, cons
   train_options.kind = "caption";
   train_options.config = {{"model", config.to_json()}, {"batch", o.batch}, {"pairs", n}};
   const Sampler order(n, o.batch, o.train.seed, true);
-  const auto step = [&](int64_t k) -> StepResult {
+  struct Inputs {
+    Tensor embeddings;
+    CaptionBatch captions;
+  };
+  std::map<int64_t, Inputs> inputs;  // by the length of the longest caption
+  const Inputs* now = nullptr;
+  const auto prepare = [&](int64_t k) {
     const std::vector<int64_t> rows = order.at(k);
     std::vector<std::vector<int32_t>> captions;
     for (const int64_t r : rows) captions.push_back(tokens[static_cast<size_t>(r)]);
-    Tape tape(ctx);
-    const Var loss = model.loss(tape, Var(take_rows(data.embeddings, rows)), captions);
+    const CaptionBatch batch = model.batch(captions);
+    Inputs& in = inputs[batch.ids.size(1)];
+    ctx.put(in.embeddings, take_rows(data.embeddings, rows));
+    ctx.put(in.captions.ids, batch.ids);
+    ctx.put(in.captions.targets, batch.targets);
+    ctx.put(in.captions.mask, batch.mask);
+    now = &in;
+    return batch.ids.size(1);
+  };
+  const auto compute = [&](const Context& step_ctx) -> StepResult {
+    Tape tape(step_ctx);
+    const Var loss = model.loss(tape, Var(now->embeddings), now->captions);
     tape.backward(loss);
-    return {loss.value.item(), {}, static_cast<int64_t>(rows.size())};
+    return {loss.value, {}, now->embeddings.size(0)};
   };
   const ParamList params = model.params();
-  const TrainReport report = train(train_options, params, step);
+  const TrainReport report = train(ctx, train_options, params, StagedStep{prepare, compute});
   tokenizer.save(o.train.out);
   write_json(o.train.out / "config.json", config.to_json());
   save_params(o.train.out / "model.safetensors", params, {{"format", "pt"}});

@@ -97,10 +97,10 @@ TrainReport train_generator(const Context& ctx, ClipModel& text, const Generator
     const Var prediction = g.unet.forward(tape, Var(noised.x_t), noised.t, keys);
     const Var loss = weighted_mse(tape, prediction, noised.target, noised.weight);
     tape.backward(loss);
-    return {loss.value.item(), {}, o.batch};
+    return {loss.value, {}, o.batch};
   };
   const ParamList params = g.unet.params();
-  const TrainReport report = train(train_options, params, step);
+  const TrainReport report = train(ctx, train_options, params, step);
   if (!report.ema.empty()) apply_ema(params, report.ema);
   g.save(o.train.out, o.store);
   return report;

@@ -41,7 +41,7 @@ Tokenizer make_tokenizer(const PretrainOptions& o, const Manifest& manifest) {
 }
 
 // Loss and gradients of one batch: at once, or in chunks with the whole's gradients (train/grad_cache.h).
-double pretrain_step(const Context& ctx, ClipModel& model, const Batch& batch, const PretrainOptions& o) {
+Tensor pretrain_step(const Context& ctx, ClipModel& model, const Batch& batch, const PretrainOptions& o) {
   const int64_t B = batch.images.size(0), chunk = o.chunk > 0 ? std::min(o.chunk, B) : B;
   const TextInput text = model.tokens(batch.captions);
   const Tensor group = o.mask_duplicates ? same_text_groups(batch.captions) : Tensor();
@@ -57,7 +57,7 @@ double pretrain_step(const Context& ctx, ClipModel& model, const Batch& batch, c
   Tape tape(ctx);
   const Var value = loss(tape, encode(tape, 0, false));
   tape.backward(value);
-  return value.value.item();
+  return value.value;
 }
 
 }  // namespace
@@ -83,10 +83,11 @@ TrainReport pretrain(const Context& ctx, const PretrainOptions& o) {
       {"images", manifest.size()}};
   const auto step = [&](int64_t k) -> StepResult {
     const Batch batch = loader.at(k);
-    const double loss = pretrain_step(ctx, model, batch, o);
-    return {loss, {{"logit_scale", std::exp(model.clip.logit_scale.value.item())}}, o.batch};
+    const Tensor loss = pretrain_step(ctx, model, batch, o);
+    const Logged scale{model.clip.logit_scale.value, [](double s) { return std::exp(s); }};
+    return {loss, {{"logit_scale", scale}}, o.batch};
   };
-  const TrainReport report = train(train_options, model.clip.params(), step,
+  const TrainReport report = train(ctx, train_options, model.clip.params(), step,
                                    [&](int64_t) { clamp_logit_scale(model.clip.logit_scale); });
   model.save(o.train.out, o.store);
   return report;

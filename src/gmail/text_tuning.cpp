@@ -57,10 +57,10 @@ TrainReport finetune_text(const Context& ctx, const std::filesystem::path& base,
     const Var loss =
         clip_loss(tape, Var(take_rows(data.embeddings, rows)), y, model.clip.logit_scale.on(tape), group);
     tape.backward(loss);
-    return {loss.value.item(), {}, static_cast<int64_t>(rows.size())};
+    return {loss.value, {}, static_cast<int64_t>(rows.size())};
   };
   const TrainReport report =
-      train(train_options, params, step, [&](int64_t) { clamp_logit_scale(model.clip.logit_scale); });
+      train(ctx, train_options, params, step, [&](int64_t) { clamp_logit_scale(model.clip.logit_scale); });
   model.clip.text.each_linear([](Linear& l) { l.merge_lora(); });
   model.save(o.train.out);
   return report;

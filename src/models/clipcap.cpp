@@ -59,14 +59,14 @@ Var ClipCap::prefix(Tape& tape, const Var& embeddings_anywhere) {
   return reshape(tape, y, {e.size(0), config.prefix_length, config.gpt.n_embd});
 }
 
-Var ClipCap::loss(Tape& tape, const Var& embeddings, const std::vector<std::vector<int32_t>>& captions) {
+CaptionBatch ClipCap::batch(const std::vector<std::vector<int32_t>>& captions) const {
   const auto B = static_cast<int64_t>(captions.size());
-  GMAIL_CHECK(embeddings.size(0) == B, "[clipcap] ", embeddings.shape(), " embeddings for ", B, " captions");
   size_t longest = 0;
   for (const auto& caption : captions) longest = std::max(longest, caption.size());
   const auto T = static_cast<int64_t>(longest);
-  Tensor ids = Tensor::zeros({B, T}, DType::int32);  // w_1 .. w_n, then filler that no loss sees
-  Tensor targets = Tensor::zeros({B, T + 1}, DType::int32), mask = Tensor::zeros({B, T + 1}, DType::int32);
+  Tensor ids = Tensor::zeros({B, T}, DType::int32);
+  Tensor targets = Tensor::zeros({B * (T + 1)}, DType::int32),
+         mask = Tensor::zeros({B * (T + 1)}, DType::int32);
   for (int64_t b = 0; b < B; ++b) {
     const auto& caption = captions[static_cast<size_t>(b)];
     std::copy(caption.begin(), caption.end(), ids.data<int32_t>() + b * T);
@@ -74,12 +74,22 @@ Var ClipCap::loss(Tape& tape, const Var& embeddings, const std::vector<std::vect
     targets.data<int32_t>()[b * (T + 1) + static_cast<int64_t>(caption.size())] = config.end_id;
     std::fill_n(mask.data<int32_t>() + b * (T + 1), caption.size() + 1, 1);
   }
-  const Var inputs = concat(tape, {prefix(tape, embeddings), gpt.embed(tape, ids)}, 1);  // (B, k + T, C)
+  return {ids, targets, mask};
+}
+
+Var ClipCap::loss(Tape& tape, const Var& embeddings, const std::vector<std::vector<int32_t>>& captions) {
+  return loss(tape, embeddings, batch(captions));
+}
+
+Var ClipCap::loss(Tape& tape, const Var& embeddings, const CaptionBatch& captions) {
+  const int64_t B = captions.ids.size(0), T = captions.ids.size(1);
+  GMAIL_CHECK(embeddings.size(0) == B, "[clipcap] ", embeddings.shape(), " embeddings for ", B, " captions");
+  const Var words = gpt.embed(tape, captions.ids);
+  const Var inputs = concat(tape, {prefix(tape, embeddings), words}, 1);  // (B, k + T, C)
   const Var hidden =
       slice(tape, gpt.hidden(tape, inputs), 1, config.prefix_length - 1, config.prefix_length + T);
   const Var rows = reshape(tape, hidden, {B * (T + 1), config.gpt.n_embd});
-  return softmax_cross_entropy(tape, gpt.logits(tape, rows), targets.reshape({B * (T + 1)}),
-                               mask.reshape({B * (T + 1)}));
+  return softmax_cross_entropy(tape, gpt.logits(tape, rows), captions.targets, captions.mask);
 }
 
 namespace {

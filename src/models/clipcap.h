@@ -25,6 +25,12 @@ struct DecodeOptions {
   int64_t min_length = 0, max_length = 32;
 };
 
+// The captions of a batch as the model reads them, int32.
+struct CaptionBatch {
+  Tensor ids;            // (B, T) w_1 .. w_n, then filler that no loss sees
+  Tensor targets, mask;  // (B (T + 1)) w_1 .. w_n, end; 1 where there is one
+};
+
 struct Decoded {
   std::vector<int32_t> tokens;  // without the end token
   double logprob = 0;           // sum over the tokens and the end token
@@ -41,7 +47,10 @@ struct ClipCap {
   [[nodiscard]] ParamList params();
 
   [[nodiscard]] Var prefix(Tape& tape, const Var& embeddings);  // (B, clip_dim) -> (B, k, C), eq. (1)
-  // mean over all caption tokens and end tokens of the batch, eq. (2). captions: token ids without specials
+  // captions: token ids without specials
+  [[nodiscard]] CaptionBatch batch(const std::vector<std::vector<int32_t>>& captions) const;
+  // mean over all caption tokens and end tokens of the batch, eq. (2)
+  [[nodiscard]] Var loss(Tape& tape, const Var& embeddings, const CaptionBatch& captions);
   [[nodiscard]] Var loss(Tape& tape, const Var& embeddings,
                          const std::vector<std::vector<int32_t>>& captions);
   // Greedy or beam search with a key-value cache; finished beams are ranked by logprob / length. Each row's

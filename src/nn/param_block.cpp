@@ -12,7 +12,7 @@ int64_t padded(int64_t n) { return (n + kAlign - 1) / kAlign * kAlign; }
 
 }  // namespace
 
-ParamBlock::ParamBlock(const ParamList& params, bool with_ema) {
+ParamBlock::ParamBlock(const ParamList& params, bool with_ema, Device device) {
   std::set<std::string> names;
   for (Param* p : params) {
     if (!p->trainable) continue;
@@ -32,10 +32,10 @@ ParamBlock::ParamBlock(const ParamList& params, bool with_ema) {
     }
     if (decay) decayed_ = size;
   }
-  values_ = Tensor::zeros({size});
-  grads_ = Tensor::zeros({size});
-  m_ = Tensor::zeros({size});
-  v_ = Tensor::zeros({size});
+  values_ = Tensor::zeros({size}, DType::float32, device);
+  grads_ = Tensor::zeros({size}, DType::float32, device);
+  m_ = Tensor::zeros({size}, DType::float32, device);
+  v_ = Tensor::zeros({size}, DType::float32, device);
   for (size_t i = 0; i < params_.size(); ++i) {
     Tensor value = view(values_, i);
     value.copy_from(params_[i]->value);
@@ -54,9 +54,11 @@ void ParamBlock::zero_grad() {
   for (Param* p : params_) p->slot.written = false;
 }
 
-void ParamBlock::settle_grads() {
-  for (Param* p : params_)
-    if (!p->slot.written) p->slot.grad.fill(0);
+void ParamBlock::settle_grads(const Context& ctx) {
+  for (Param* p : params_) {
+    if (!p->slot.written) ctx.fill(p->slot.grad, 0);
+    p->slot.written = true;
+  }
 }
 
 void ParamBlock::release_grads() {

@@ -5,7 +5,6 @@
 // and stays zero.
 #pragma once
 
-#include <span>
 #include <vector>
 
 #include "io/safetensors.h"
@@ -15,23 +14,25 @@ namespace gmail {
 
 class ParamBlock {
  public:
-  // Takes the trainable ones among `params`; names must differ. The frozen ones stay as they are.
-  explicit ParamBlock(const ParamList& params, bool with_ema = false);
+  // Takes the trainable ones among `params` to the device; names must differ. The frozen ones stay as they
+  // are.
+  explicit ParamBlock(const ParamList& params, bool with_ema = false, Device device = Device::cpu);
 
   [[nodiscard]] const ParamList& params() const { return params_; }  // the trainable ones, in the given order
   [[nodiscard]] int64_t count() const { return count_; }             // their elements, without padding
   [[nodiscard]] int64_t decayed() const { return decayed_; }  // elements [0, decayed()) get weight decay
   [[nodiscard]] bool has_ema() const { return ema_.defined(); }
 
-  [[nodiscard]] std::span<float> values() { return values_.span<float>(); }
-  [[nodiscard]] std::span<float> grads() { return grads_.span<float>(); }
-  [[nodiscard]] std::span<float> first_moment() { return m_.span<float>(); }
-  [[nodiscard]] std::span<float> second_moment() { return v_.span<float>(); }
-  [[nodiscard]] std::span<float> ema() { return ema_.span<float>(); }
+  // (padded size) float32
+  [[nodiscard]] Tensor& values() { return values_; }
+  [[nodiscard]] Tensor& grads() { return grads_; }
+  [[nodiscard]] Tensor& first_moment() { return m_; }
+  [[nodiscard]] Tensor& second_moment() { return v_; }
+  [[nodiscard]] Tensor& ema() { return ema_; }  // absent without one
 
-  void zero_grad();      // the next contribution to each gradient overwrites it
-  void settle_grads();   // a gradient that nobody wrote since zero_grad() counts as zero
-  void release_grads();  // forgets the gradients of the parameters, when training is over
+  void zero_grad();                       // the next contribution to each gradient overwrites it
+  void settle_grads(const Context& ctx);  // a gradient that nobody wrote since zero_grad() becomes zero
+  void release_grads();                   // forgets the gradients of the parameters, when training is over
 
   // Views by name: values "value.NAME", moments "m.NAME" and "v.NAME", moving average "ema.NAME".
   [[nodiscard]] std::vector<NamedTensor> state() const;

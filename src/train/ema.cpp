@@ -3,26 +3,11 @@
 #include <algorithm>
 #include <map>
 
-#include "core/parallel_for.h"
-#include "ops/simd.h"
-
 namespace gmail {
 
 double ema_decay_at(double decay, int64_t step) {
   const auto k = static_cast<double>(step);
   return std::min(decay, (k + 1) / (k + 10));
-}
-
-void update_ema(ParamBlock& block, double decay, int64_t step) {
-  GMAIL_CHECK(block.has_ema(), "[ema] the parameters were laid out without one");
-  const double d = ema_decay_at(decay, step);
-  const auto keep = static_cast<float>(d), take = static_cast<float>(1 - d);
-  parallel_for(static_cast<int64_t>(block.values().size()), 1 << 14, [&](int64_t begin, int64_t end) {
-    float* __restrict e = block.ema().data();
-    const float* __restrict p = block.values().data();
-    GMAIL_SIMD
-    for (int64_t i = begin; i < end; ++i) e[i] = keep * e[i] + take * p[i];
-  });
 }
 
 void apply_ema(const ParamList& params, const std::vector<NamedTensor>& ema) {

@@ -21,8 +21,8 @@ using EncodeChunk = std::function<std::vector<Var>(Tape& tape, int64_t chunk, bo
 // uses itself (a logit scale) get their gradients as usual.
 using BatchLoss = std::function<Var(Tape& tape, const std::vector<Var>& embeddings)>;
 
-// Adds the gradients to the parameters' slots and returns the loss.
-[[nodiscard]] double grad_cached_step(const Context& ctx, int64_t chunks, const EncodeChunk& encode,
+// Adds the gradients to the parameters' slots and returns the loss (1).
+[[nodiscard]] Tensor grad_cached_step(const Context& ctx, int64_t chunks, const EncodeChunk& encode,
                                       const BatchLoss& loss);
 
 }  // namespace gmail

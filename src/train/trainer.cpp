@@ -2,15 +2,17 @@
 
 #include <cmath>
 #include <cstdio>
+#include <deque>
 #include <limits>
 
+#include "core/reading.h"
 #include "io/json.h"
 #include "train/checkpoint.h"
-#include "train/clip_grad.h"
-#include "train/ema.h"
 #include "train/interrupt.h"
 #include "train/log.h"
+#include "train/optimiser.h"
 #include "train/progress.h"
+#include "train/step_graphs.h"
 
 namespace gmail {
 namespace {
@@ -68,109 +70,149 @@ void print_plan(const TrainOptions& o, const ParamList& params, const ParamBlock
                done > 0 ? concat(", resumed after ", done).c_str() : "", o.out.c_str());
 }
 
-// A loss or norm that is not finite ends the run; the first bad tensor says where to look.
-void check_finite(int64_t step, double loss, double norm, const ParamBlock& block) {
-  if (std::isfinite(loss) && std::isfinite(norm)) return;
-  std::string first = "none: the loss alone";
+// A step whose numbers the host has not seen yet.
+struct Launched {
+  int64_t step = 0;
+  double lr = 0;
+  Reading loss, norm;
+  std::map<std::string, std::pair<Reading, std::function<double(double)>>> extra;
+  int64_t items = 0;
+};
+
+// Where to look when a loss or norm is not finite.
+std::string first_bad_tensor(const ParamBlock& block) {
   for (const Param* p : block.params()) {
-    if (p->value.all_finite() && p->slot.grad.all_finite()) continue;
-    first = concat(p->value.all_finite() ? "the gradient of '" : "the value of '", p->name, "'");
-    break;
+    if (!p->value.all_finite()) return concat("the value of '", p->name, "'");
+    if (!p->slot.grad.all_finite()) return concat("the gradient of '", p->name, "'");
   }
-  throw Error(concat("[train] step ", step + 1, ": loss ", loss, ", gradient norm ", norm,
-                     "; the first tensor that is not finite: ", first));
+  return "none: the loss alone";
 }
 
 class Run {
  public:
-  Run(const TrainOptions& options, const ParamList& params)
-      : o_(options), block_(params, options.ema_decay > 0), identity_(identity_of(options, params)) {
+  Run(const Context& ctx, const TrainOptions& options, const ParamList& params, const StagedStep& step,
+      const AfterStep& after_step)
+      : ctx_(ctx),
+        o_(options),
+        step_(step),
+        after_step_(after_step),
+        optimiser_(ctx, params, {options.adamw, options.clip, options.ema_decay}),
+        identity_(identity_of(options, params)),
+        graphs_(ctx) {
     make_dirs(o_.out);
     if (o_.resume && std::filesystem::exists(checkpoint())) {
-      done_ = load_checkpoint(checkpoint(), block_, identity_);
+      done_ = load_checkpoint(checkpoint(), optimiser_.block(), identity_);
     } else {
       std::filesystem::remove(checkpoint());  // a kill before the first save must not revive an older run
     }
     if (!o_.record.is_null()) write_json(o_.out / "options.json", o_.record);
-    if (!o_.quiet) print_plan(o_, params, block_, done_);
+    if (!o_.quiet) print_plan(o_, params, optimiser_.block(), done_);
   }
 
-  TrainReport run(const StepFunction& step, const AfterStep& after_step) {
+  TrainReport run() {
     TrainLog log(o_.out / "log.jsonl", done_);
     Progress progress(o_.kind, o_.steps, done_, o_.quiet);
     const InterruptGuard interrupt;
     TrainReport report{done_, o_.steps, std::numeric_limits<double>::quiet_NaN(), log.seconds(), {}};
-    int64_t items = 0, logged_items = 0;
-    double logged_seconds = 0;
+    std::deque<Launched> waiting;
     for (int64_t k = done_; k < o_.steps; ++k) {
-      const StepResult result = one_step(k, step, after_step);
-      items += result.items;
-      report.loss = result.loss;
+      waiting.push_back(one_step(k));
       const int64_t done = k + 1;
-      if (done % o_.log_every == 0 || done == o_.steps) {
-        const double now = progress.seconds();
-        const double rate = static_cast<double>(items - logged_items) / std::max(now - logged_seconds, 1e-9);
-        log.write(line(done, result, rate, log.seconds() + now));
-        logged_items = items;
-        logged_seconds = now;
-      }
-      progress.update(done, note(result.loss), items, o_.unit);
       const bool stop = interrupt.requested() && done < o_.steps;
-      if (stop || done == o_.steps || (o_.save_every > 0 && done % o_.save_every == 0))
-        save_checkpoint(checkpoint(), block_, done, identity_);
+      const bool save = stop || done == o_.steps || (o_.save_every > 0 && done % o_.save_every == 0);
+      const size_t behind = ctx_.device == Device::cuda && !save ? 1 : 0;
+      for (; waiting.size() > behind; waiting.pop_front())
+        report.loss = look_at(waiting.front(), done, log, progress);
+      if (save) save_checkpoint(checkpoint(), optimiser_.block(), done, identity_);
       if (stop) throw Interrupted(how_to_continue(concat("step ", done), o_.command));
     }
     report.seconds += progress.seconds();
-    report.ema = block_.ema_tensors();
-    block_.release_grads();
+    report.ema = optimiser_.block().ema_tensors();
+    optimiser_.block().release_grads();
     return report;
   }
 
  private:
-  StepResult one_step(int64_t k, const StepFunction& step, const AfterStep& after_step) {
-    block_.zero_grad();
-    StepResult result = step(k);
-    block_.settle_grads();
-    norm_ = global_norm(block_.grads());
-    check_finite(k, result.loss, norm_, block_);
-    rate_ = learning_rate(o_.schedule, o_.lr, k, o_.steps);
-    adamw_step(block_, o_.adamw, rate_, k + 1, clip_factor(norm_, o_.clip));
-    if (after_step) after_step(k);
-    if (block_.has_ema()) update_ema(block_, o_.ema_decay, k);
-    return result;
+  StepResult gradients(int64_t k) {
+    const int64_t key = step_.prepare(k);
+    const auto work = [&](const Context& ctx) {
+      optimiser_.zero_grad();
+      StepResult result = step_.compute(ctx);
+      optimiser_.block().settle_grads(ctx);
+      return result;
+    };
+    return o_.cuda_graph && ctx_.device == Device::cuda ? graphs_.run(key, work) : work(ctx_);
+  }
+
+  Launched one_step(int64_t k) {
+    const StepResult result = gradients(k);
+    Launched l{k, learning_rate(o_.schedule, o_.lr, k, o_.steps), {ctx_, result.loss}, {}, {}, result.items};
+    for (const auto& [name, logged] : result.extra) l.extra[name] = {Reading(ctx_, logged.value), logged.of};
+    optimiser_.update(l.lr, k);
+    l.norm = Reading(ctx_, optimiser_.norm());
+    if (after_step_) after_step_(k);
+    optimiser_.average();
+    return l;
+  }
+
+  // Log, progress, and the end of the run if the numbers are not finite; `launched` steps have begun.
+  double look_at(const Launched& l, int64_t launched, TrainLog& log, Progress& progress) {
+    const double loss = l.loss.get(), norm = l.norm.get();
+    const int64_t done = l.step + 1;
+    if (!std::isfinite(loss) || !std::isfinite(norm)) {
+      if (done < launched) gradients(l.step);  // again: the step after it has overwritten them
+      throw Error(concat("[train] step ", done, ": loss ", loss, ", gradient norm ", norm,
+                         "; the first tensor that is not finite: ", first_bad_tensor(optimiser_.block())));
+    }
+    items_ += l.items;
+    if (done % o_.log_every == 0 || done == o_.steps) {
+      nlohmann::ordered_json line{{"step", done}, {"loss", loss}, {"grad_norm", norm}, {"lr", l.lr}};
+      for (const auto& [name, logged] : l.extra) {
+        const double value = logged.first.get();
+        line[name] = logged.second ? logged.second(value) : value;
+      }
+      const double now = progress.seconds();
+      line["items_per_s"] =
+          static_cast<double>(items_ - logged_items_) / std::max(now - logged_seconds_, 1e-9);
+      line["seconds"] = log.seconds() + now;
+      log.write(line);
+      logged_items_ = items_;
+      logged_seconds_ = now;
+    }
+    char note[96];
+    std::snprintf(note, sizeof note, "loss %.4f  lr %.2e  grad norm %.3f", loss, l.lr, norm);
+    progress.update(done, note, items_, o_.unit);
+    return loss;
   }
 
   [[nodiscard]] std::filesystem::path checkpoint() const { return o_.out / "checkpoint.safetensors"; }
 
-  [[nodiscard]] nlohmann::ordered_json line(int64_t done, const StepResult& result, double rate,
-                                            double seconds) const {
-    nlohmann::ordered_json fields{{"step", done}, {"loss", result.loss}, {"grad_norm", norm_}, {"lr", rate_}};
-    for (const auto& [key, value] : result.extra) fields[key] = value;
-    fields["items_per_s"] = rate;
-    fields["seconds"] = seconds;
-    return fields;
-  }
-
-  [[nodiscard]] std::string note(double loss) const {
-    char text[96];
-    std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  grad norm %.3f", loss, rate_, norm_);
-    return text;
-  }
-
+  const Context& ctx_;
   const TrainOptions& o_;
-  ParamBlock block_;
+  const StagedStep& step_;
+  const AfterStep& after_step_;
+  Optimiser optimiser_;
   json identity_;
-  int64_t done_ = 0;
-  double norm_ = 0, rate_ = 0;
+  StepGraphs graphs_;
+  int64_t done_ = 0, items_ = 0, logged_items_ = 0;
+  double logged_seconds_ = 0;
 };
 
 }  // namespace
 
-TrainReport train(const TrainOptions& options, const ParamList& params, const StepFunction& step,
-                  const AfterStep& after_step) {
+TrainReport train(const Context& ctx, const TrainOptions& options, const ParamList& params,
+                  const StagedStep& step, const AfterStep& after_step) {
   check_options(options);
-  Run run(options, params);
-  return run.run(step, after_step);
+  return Run(ctx, options, params, step, after_step).run();
+}
+
+TrainReport train(const Context& ctx, const TrainOptions& options, const ParamList& params,
+                  const StepFunction& step, const AfterStep& after_step) {
+  int64_t now = 0;
+  TrainOptions eager = options;  // what the host does between two kernels cannot be recorded
+  eager.cuda_graph = false;
+  const StagedStep both{[&](int64_t k) { return now = k; }, [&](const Context&) { return step(now); }};
+  return train(ctx, eager, params, both, after_step);
 }
 
 }  // namespace gmail

@@ -5,6 +5,9 @@
 //   for each step k:  zero gradients -> step(k) -> norm, clip -> AdamW at rate(k) -> after_step(k) -> EMA ->
 //   log -> save
 //
+// On a GPU nothing of this waits for the device: loss and norm of a step are looked at while the next one
+// runs (ops/grad_norm.h sees to it that a bad step changes nothing), and at once before a checkpoint.
+//
 // In the folder `out`: checkpoint.safetensors (see checkpoint.h) and log.jsonl, a line for a step: "step"
 // (how many are done), "loss", "grad_norm" (before clipping), "lr", "items_per_s", "seconds", and what the
 // step reports besides.
@@ -17,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "core/context.h"
 #include "nn/param_file.h"
 #include "train/adamw.h"
 #include "train/schedule.h"
@@ -38,15 +42,22 @@ struct TrainOptions {
   double ema_decay = 0;    // 0 = no moving average
   int64_t save_every = 0;  // steps between checkpoints; 0 = only at the end and when interrupted
   int64_t log_every = 1;
-  bool resume = false;  // go on from the checkpoint in `out`, if there is one
+  bool cuda_graph = false;  // a StagedStep's kernels are recorded once and launched as one: the same bits
+  bool resume = false;      // go on from the checkpoint in `out`, if there is one
   bool quiet = false;
   std::string unit = "images";  // what an item is
 };
 
+// A further number for the log: of(value), or the value itself.
+struct Logged {
+  Tensor value;  // one element
+  std::function<double(double)> of = {};
+};
+
 struct StepResult {
-  double loss = 0;
-  std::map<std::string, double> extra;  // further numbers for the log
-  int64_t items = 0;                    // examples of this step
+  Tensor loss;  // one element
+  std::map<std::string, Logged> extra;
+  int64_t items = 0;  // examples of this step
 };
 
 struct TrainReport {
@@ -59,10 +70,21 @@ struct TrainReport {
 using StepFunction = std::function<StepResult(int64_t step)>;
 using AfterStep = std::function<void(int64_t step)>;  // e.g. clamps the logit scale
 
+// A step in two parts, of which a CUDA graph can record the second.
+struct StagedStep {
+  // What the host does for step k: it chooses the examples and puts them into tensors that stay where they
+  // are (Context::put). Steps that find all of them in the same places and shapes return the same number.
+  std::function<int64_t(int64_t step)> prepare;
+  // Loss and gradients from those tensors alone, step tensors from this context. No copy from or to the host.
+  std::function<StepResult(const Context& ctx)> compute;
+};
+
 // Throws Interrupted after Ctrl-C or SIGTERM (step finished, checkpoint saved), InputError if the checkpoint
 // belongs to another run, Error naming the first bad tensor when loss or gradient norm is not finite (the
-// last checkpoint stays).
-TrainReport train(const TrainOptions& options, const ParamList& params, const StepFunction& step,
-                  const AfterStep& after_step = {});
+// last checkpoint stays). The parameters end on the device of the context.
+TrainReport train(const Context& ctx, const TrainOptions& options, const ParamList& params,
+                  const StepFunction& step, const AfterStep& after_step = {});
+TrainReport train(const Context& ctx, const TrainOptions& options, const ParamList& params,
+                  const StagedStep& step, const AfterStep& after_step = {});
 
 }  // namespace gmail
