@@ -149,8 +149,8 @@ Unet random_unet() {
 TEST_CASE("device models: a step of the generator", "[device]") {
   compare_step(random_unet, [](Tape& tape, Unet& unet, DType type) {
     const Tensor mask = Tensor::from(std::vector<int32_t>{1, 1, 1, 1, 0, 1, 1, 0, 0, 0}, {2, 5});
-    const Var context = batch(tape, Var(random({2, 5, 24}, 2, type)));
-    const Var pooled = batch(tape, Var(random({2, 24}, 3, type)));
+    const Var context = from_host(tape, Var(random({2, 5, 24}, 2, type)));
+    const Var pooled = from_host(tape, Var(random({2, 24}, 3, type)));
     const Tensor t = Tensor::from(std::vector<float>{0.3F, 0.8F}, {2});
     const TextKeys keys = unet.text_keys(tape, context, mask, pooled);
     const Var predicted = unet.forward(tape, Var(random({2, 8, 8, 3}, 4, type)), t, keys);

@@ -65,7 +65,7 @@ Var reshape(Tape& tape, const Var& x, const Shape& shape) {
   return tape.record(x.value.reshape(shape), {x}, [=, &tape](const Tensor& dy) { tape.pass(x, dy); });
 }
 
-Var batch(Tape& tape, const Var& x) {
+Var from_host(Tape& tape, const Var& x) {
   if (x.tracked()) return x;
   const Var there(tape.ctx().here(x.value));
   return there.dtype() == DType::float32 ? cast(tape, there, tape.ctx().precision) : there;

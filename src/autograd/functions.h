@@ -41,7 +41,7 @@ Var concat(Tape& tape, const std::vector<Var>& parts, int dim);            // op
 Var slice(Tape& tape, const Var& x, int dim, int64_t begin, int64_t end);  // ops/concat.h
 // What the host made (a batch of images), where and as the ops of this tape read it: float32 becomes the
 // context's precision
-Var batch(Tape& tape, const Var& x);
+Var from_host(Tape& tape, const Var& x);
 Var reshape(Tape& tape, const Var& x, const Shape& shape);  // no work
 // (B, H, W, C) -> (B, 2H, 2W, C)
 // ops/resample.h

@@ -116,7 +116,7 @@ Tensor sample_images(const Context& ctx, Generator& g, ClipModel& text, std::spa
   Tape tape(ctx, false);
   const TextKeys keys = g.unet.text_keys(tape, context.tokens, context.mask, context.pooled);
   const Denoiser denoise = [&](const Tensor& x_t, double t) {
-    const Var x = batch(tape, Var(x_t)), twice = concat(tape, {x, x}, 0);
+    const Var x = from_host(tape, Var(x_t)), twice = concat(tape, {x, x}, 0);
     const Tensor t_of_each = Tensor::full({2 * B}, t);
     const Tensor out = g.unet.forward(tape, twice, t_of_each, keys).value.to(Device::cpu).to(DType::float32);
     Tensor guided = out.rows(0, B).clone();

@@ -42,7 +42,7 @@ ImageTower::ImageTower(const ClipConfig& c)
 }
 
 Var ImageTower::features(Tape& tape, const Var& images_anywhere) {
-  const Var images = batch(tape, images_anywhere);
+  const Var images = from_host(tape, images_anywhere);
   const int64_t B = images.size(0), W = class_embedding.value.numel(), T = position_embedding.value.size(0);
   const Var grid = patch_embedding.forward(tape, images);  // (B, S/P, S/P, W)
   GMAIL_CHECK(grid.size(1) * grid.size(2) + 1 == T, "[clip] images ", images.shape(), " for ", T,

@@ -53,7 +53,7 @@ ParamList ClipCap::params() {
 }
 
 Var ClipCap::prefix(Tape& tape, const Var& embeddings_anywhere) {
-  const Var embeddings = batch(tape, embeddings_anywhere);
+  const Var embeddings = from_host(tape, embeddings_anywhere);
   const Var e = config.normalize_prefix ? l2_normalize(tape, embeddings) : embeddings;
   const Var y = mapper_out.forward(tape, activation(tape, mapper_in.forward(tape, e), Activation::tanh));
   return reshape(tape, y, {e.size(0), config.prefix_length, config.gpt.n_embd});
