@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "device_span.h"
+#include "dnn_ops.h"
 #include "rows.cuh"
 #include "temporary.h"
 
@@ -166,6 +167,7 @@ Shared shared(const AttentionSizes& s, const AttentionMask& mask) {
 void attention_forward(Tensor& o, Tensor& l, const Tensor& q, const Tensor& k, const Tensor& v, int heads,
                        const AttentionMask& mask, Stream stream) {
   const AttentionSizes s = attention_sizes(q, k, v, heads, mask);
+  if (dnn::attention_forward(o, l, q, k, v, s, mask, stream)) return;
   const Shared a = shared(s, mask);
   with_device_type(q.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -178,6 +180,7 @@ void attention_backward(Grad dq, Grad dk, Grad dv, const Tensor& d_o, const Tens
                         const Tensor& q, const Tensor& k, const Tensor& v, int heads,
                         const AttentionMask& mask, Stream stream) {
   const AttentionSizes s = attention_sizes(q, k, v, heads, mask);
+  if (dnn::attention_backward(dq, dk, dv, d_o, o, l, q, k, v, s, mask, stream)) return;
   const Shared a = shared(s, mask);
   const int64_t queries = s.B * s.heads * s.Tq, keys = s.B * s.heads * s.Tk;
   Tensor delta = temporary({queries}, DType::float32, stream);

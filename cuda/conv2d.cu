@@ -1,6 +1,7 @@
 #include "ops/conv2d.h"
 
 #include "column_sums.cuh"
+#include "dnn_ops.h"
 #include "tile_product.cuh"
 
 namespace gmail::cuda {
@@ -98,7 +99,7 @@ struct Column {
 void conv2d_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, int stride, int pad,
                     Stream stream) {
   const Conv s = sizes_of(x.shape(), w.shape(), stride, pad);
-  if (y.numel() == 0) return;
+  if (y.numel() == 0 || dnn::conv2d_forward(y, x, w, b, stride, pad, stream)) return;
   with_device_type(x.dtype(), [&](auto zero) {
     with_device_type(w.dtype(), [&](auto weight) {
       using T = decltype(zero);
@@ -117,10 +118,10 @@ void conv2d_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& 
     with_device_type(w.dtype(), [&](auto weight) {
       using T = decltype(zero);
       using Weight = decltype(weight);
-      if (dx && dx.t.numel() > 0)
+      if (dx && dx.t.numel() > 0 && !dnn::conv2d_input_gradient(dx, dy, w, stride, pad, stream))
         tile_product(BackwardX<T, Weight>{s, grad<T>(dx), span<T>(dy), span<Weight>(w)},
                      {s.B * s.H * s.W, s.I, taps * s.O}, stream);
-      if (dw && dw.t.numel() > 0)
+      if (dw && dw.t.numel() > 0 && !dnn::conv2d_weight_gradient(dw, dy, x, w, stride, pad, stream))
         tile_product(BackwardW<T, Weight>{s, grad<Weight>(dw), span<T>(dy), span<T>(x)},
                      {s.O, taps * s.I, outputs}, stream);
       if (db) column_sums<1>({grad<float>(db)}, Column<T>{span<T>(dy), s.O}, outputs, s.O, stream);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 namespace gmail {
 
@@ -16,5 +18,11 @@ struct CudaOptions {
 };
 
 [[nodiscard]] CudaOptions& cuda_options();
+
+namespace cuda {
+[[nodiscard]] std::string why_no_cudnn();  // "" if this build and machine have a cuDNN that can be used
+// What our own kernels did although cuDNN was asked for, and why: "attention forward B 2 .." -> "..".
+[[nodiscard]] std::map<std::string, std::string> cudnn_fallbacks();
+}  // namespace cuda
 
 }  // namespace gmail
