@@ -60,7 +60,7 @@ struct ClipStep {
     const Var loss = clip_loss(tape, image, words, clip.logit_scale.on(tape), Tensor());
     tape.backward(loss);
     optimiser.update(kRate, steps++);
-    clamp_logit_scale(clip.logit_scale);
+    clamp_logit_scale(ctx, clip.logit_scale);
   }
   const Context& ctx;
   int64_t steps = 0;

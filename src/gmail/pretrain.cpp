@@ -6,7 +6,9 @@
 #include <unordered_map>
 
 #include "autograd/functions.h"
+#include "core/dispatch.h"
 #include "data/bpe_train.h"
+#include "ops/clamp.h"
 #include "train/grad_cache.h"
 
 namespace gmail {
@@ -25,9 +27,8 @@ Tensor same_text_groups(std::span<const std::string> texts) {
   return group;
 }
 
-void clamp_logit_scale(Param& logit_scale) {
-  const double s = logit_scale.value.item();
-  logit_scale.value.fill(static_cast<double>(std::clamp(static_cast<float>(s), 0.0F, std::log(100.0F))));
+void clamp_logit_scale([[maybe_unused]] const Context& ctx, Param& logit_scale) {
+  GMAIL_RUN(ctx, clamp, logit_scale.value, 0, static_cast<double>(std::log(100.0F)));
 }
 
 namespace {
@@ -88,7 +89,7 @@ TrainReport pretrain(const Context& ctx, const PretrainOptions& o) {
     return {loss, {{"logit_scale", scale}}, o.batch};
   };
   const TrainReport report = train(ctx, train_options, model.clip.params(), step,
-                                   [&](int64_t) { clamp_logit_scale(model.clip.logit_scale); });
+                                   [&](int64_t) { clamp_logit_scale(ctx, model.clip.logit_scale); });
   model.save(o.train.out, o.store);
   return report;
 }

@@ -36,6 +36,6 @@ TrainReport pretrain(const Context& ctx, const PretrainOptions& options);
 [[nodiscard]] Tensor same_text_groups(std::span<const std::string> texts);
 
 // Keeps exp(logit_scale) in [1, 100] (after each step).
-void clamp_logit_scale(Param& logit_scale);
+void clamp_logit_scale(const Context& ctx, Param& logit_scale);
 
 }  // namespace gmail

@@ -59,8 +59,8 @@ TrainReport finetune_text(const Context& ctx, const std::filesystem::path& base,
     tape.backward(loss);
     return {loss.value, {}, static_cast<int64_t>(rows.size())};
   };
-  const TrainReport report =
-      train(ctx, train_options, params, step, [&](int64_t) { clamp_logit_scale(model.clip.logit_scale); });
+  const TrainReport report = train(ctx, train_options, params, step,
+                                   [&](int64_t) { clamp_logit_scale(ctx, model.clip.logit_scale); });
   model.clip.text.each_linear([](Linear& l) { l.merge_lora(); });
   model.save(o.train.out);
   return report;

@@ -1,5 +1,5 @@
-// The runtime's functions on the CPU. A stream does its work at once, so waiting is nothing to do, unless a graph
-// records it: then the work is kept, and done with each launch of the graph.
+// The runtime's functions on the CPU. A stream does its work at once, so waiting is nothing to do, unless a
+// graph records it: then the work is kept, and done with each launch of the graph.
 #include <cuda_runtime.h>
 
 #include <chrono>

@@ -74,8 +74,9 @@ void on_atomic(const void* address, size_t bytes);  // called before every atomi
 [[noreturn]] void fail_index(int64_t index, int64_t size);
 
 // --- the runtime (cuda_runtime.cpp) ---
-// Work on a stream, null the default one: done at once, or kept for the graph that records the stream. While one
-// does, the default stream may not be used: that throws Failure, as it would end the recording on a GPU.
+// Work on a stream, null the default one: done at once, or kept for the graph that records the stream.
+// While one does, the default stream may not be used: that throws Failure, as it would end the recording on a
+// GPU.
 void enqueue(void* stream, std::function<void()> work);
 
 // What a step of training must not do, counted since the program began.
