@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 namespace gmail {
 namespace {
@@ -14,14 +15,31 @@ std::vector<Block> make_blocks(const std::string& name, const TowerConfig& c) {
   return blocks;
 }
 
-Var run_blocks(Tape& tape, std::vector<Block>& blocks, Var x, const AttentionMask& mask, bool checkpointing) {
-  for (Block& block : blocks) {
-    const auto run = [&block, mask](Tape& t, const std::vector<Var>& in) {
-      return block.forward(t, in[0], mask);
-    };
-    x = checkpointing ? recompute(tape, {x}, run) : run(tape, {x});
-  }
+using Step = std::function<Var(Tape&, const Var&)>;
+
+Var run(Tape& tape, const Var& x, bool checkpointing, const Step& step) {
+  if (!checkpointing) return step(tape, x);
+  return recompute(tape, {x}, [step](Tape& t, const std::vector<Var>& in) { return step(t, in[0]); });
+}
+
+Var run_blocks(Tape& tape, std::span<Block> blocks, Var x, const AttentionMask& mask, bool checkpointing) {
+  for (Block& block : blocks)
+    x = run(tape, x, checkpointing,
+            [&block, mask](Tape& t, const Var& in) { return block.forward(t, in, mask); });
   return x;
+}
+
+// One token of each row after the last block (B, W): token index[b] of row b, which sees the keys `seen`
+// (B, T), absent: all. The last block computes nothing that it does not need.
+Var run_to_row(Tape& tape, std::span<Block> blocks, Var x, const AttentionMask& mask, const Tensor& index,
+               const Tensor& seen, bool checkpointing) {
+  if (blocks.empty()) return gather_rows(tape, x, index);
+  x = run_blocks(tape, blocks.first(blocks.size() - 1), x, mask, checkpointing);
+  Block& last = blocks.back();
+  const Var row = run(tape, x, checkpointing, [&last, index, seen](Tape& t, const Var& in) {
+    return last.forward_row(t, in, index, {.causal = false, .keys = seen});
+  });
+  return reshape(tape, row, {x.size(0), x.size(2)});
 }
 
 }  // namespace
@@ -52,9 +70,8 @@ Var ImageTower::features(Tape& tape, const Var& images_anywhere) {
   const Var class_token = add(tape, zeros, class_embedding.on(tape));                       // (B, 1, W)
   Var x = add(tape, concat(tape, {class_token, patches}, 1), position_embedding.on(tape));  // (B, T, W)
   x = pre_layrnorm.forward(tape, x);
-  x = run_blocks(tape, layers, x, {}, checkpointing);
-  const Var class_row = gather_rows(tape, x, tape.ctx().zeros({B}, DType::int32));  // (B, W)
-  return post_layernorm.forward(tape, class_row);
+  const Tensor first = tape.ctx().zeros({B}, DType::int32);  // the class token's place
+  return post_layernorm.forward(tape, run_to_row(tape, layers, x, {}, first, Tensor(), checkpointing));
 }
 
 Var ImageTower::encode(Tape& tape, const Var& images) {
@@ -118,12 +135,15 @@ TextTower::TextTower(const ClipConfig& c)
       final_layer_norm("text_model.final_layer_norm", c.text.hidden_size, c.text.layer_norm_eps),
       text_projection("text_projection", c.text.hidden_size, c.projection_dim, false) {}
 
-Var TextTower::tokens(Tape& tape, const TextInput& text) {
+Var TextTower::embed(Tape& tape, const TextInput& text) {
   const int64_t T = text.ids.size(1), context = position_embedding.value.size(0);
   GMAIL_CHECK(T <= context, "[clip] ", T, " tokens for a context of ", context);
-  const Var positions = slice(tape, position_embedding.on(tape), 0, 0, T);            // (T, W)
-  Var x = add(tape, embedding(tape, token_embedding.on(tape), text.ids), positions);  // (B, T, W)
-  x = run_blocks(tape, layers, x, {.causal = true, .keys = {}}, checkpointing);
+  const Var positions = slice(tape, position_embedding.on(tape), 0, 0, T);  // (T, W)
+  return add(tape, embedding(tape, token_embedding.on(tape), text.ids), positions);
+}
+
+Var TextTower::tokens(Tape& tape, const TextInput& text) {
+  const Var x = run_blocks(tape, layers, embed(tape, text), {.causal = true, .keys = {}}, checkpointing);
   return final_layer_norm.forward(tape, x);
 }
 
@@ -131,8 +151,16 @@ Var TextTower::pooled(Tape& tape, const Var& tokens, const TextInput& text) {
   return gather_rows(tape, tokens, text.end);
 }
 
+Var TextTower::features(Tape& tape, const TextInput& text) {
+  const Context& ctx = tape.ctx();
+  const Var x = embed(tape, text);  // (B, T, W)
+  return final_layer_norm.forward(
+      tape, run_to_row(tape, layers, x, {.causal = true, .keys = {}}, ctx.here(text.end),
+                       ctx.here(text.key_mask()), checkpointing));
+}
+
 Var TextTower::encode(Tape& tape, const TextInput& text) {
-  return text_projection.forward(tape, pooled(tape, tokens(tape, text), text));
+  return text_projection.forward(tape, features(tape, text));
 }
 
 void TextTower::collect(ParamList& params) {

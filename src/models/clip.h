@@ -49,7 +49,8 @@ struct ImageTower {
 
   ImageTower() = default;
   explicit ImageTower(const ClipConfig& config);
-  // images (B, S, S, 3), normalised -> class token after the last LayerNorm (B, W)
+  // images (B, S, S, 3), normalised -> class token after the last LayerNorm (B, W). Nothing else leaves the
+  // tower, so the last block runs on that token alone; its keys and values come from all.
   [[nodiscard]] Var features(Tape& tape, const Var& images);
   // images -> embeddings after the projection, before normalisation (B, E)
   [[nodiscard]] Var encode(Tape& tape, const Var& images);
@@ -77,10 +78,13 @@ struct TextTower {
 
   TextTower() = default;
   explicit TextTower(const ClipConfig& config);
+  [[nodiscard]] Var embed(Tape& tape, const TextInput& text);   // (B, T, W), what the blocks begin with
   [[nodiscard]] Var tokens(Tape& tape, const TextInput& text);  // (B, T, W), after the last LayerNorm
   [[nodiscard]] Var pooled(Tape& tape, const Var& tokens,
-                           const TextInput& text);              // (B, W): the end token's row
-  [[nodiscard]] Var encode(Tape& tape, const TextInput& text);  // (B, E), before normalisation
+                           const TextInput& text);                // (B, W): the end token's row
+  [[nodiscard]] Var features(Tape& tape, const TextInput& text);  // pooled(tokens) for less work: the last
+                                                                  // block runs on the end token alone
+  [[nodiscard]] Var encode(Tape& tape, const TextInput& text);    // (B, E), before normalisation
   void collect(ParamList& params);
   void each_linear(const std::function<void(Linear&)>& f);
   void init(uint64_t seed);

@@ -1,6 +1,7 @@
 // How much work a model is: floating-point operations of its matrix products, 1 multiply-add = 2. Norms,
 // activations and softmax are not counted, a causal attention counts in full: the usual model FLOPs, so that
-// shares of a peak can be compared with published ones. For R rows, B batch, S tokens, W width:
+// shares of a peak can be compared with published ones; what our towers leave out (the last block runs on one
+// token) is counted too. For R rows, B batch, S tokens, W width:
 //   (1)  linear I -> O: 2 R I O          a convolution: R pixels of the result, I = k k channels
 //   (2)  attention: 4 B Sq Sk W          Q K^T and P V
 //   (3)  backward: dW and dX, each as (1); attention 2 x (2); no dX into what gets no gradient

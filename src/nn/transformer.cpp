@@ -13,8 +13,9 @@ Attention::Attention(const std::string& name, int64_t width, int head_count)
   GMAIL_INPUT(heads >= 1 && width % heads == 0, "[attention] ", heads, " heads do not divide width ", width);
 }
 
-Var Attention::forward(Tape& tape, const Var& x, const AttentionMask& mask, const Var& residual) {
-  const Var q = q_proj.forward(tape, x), k = k_proj.forward(tape, x), v = v_proj.forward(tape, x);
+Var Attention::forward(Tape& tape, const Var& x, const Var& from, const AttentionMask& mask,
+                       const Var& residual) {
+  const Var q = q_proj.forward(tape, x), k = k_proj.forward(tape, from), v = v_proj.forward(tape, from);
   return out_proj.forward(tape, attention(tape, q, k, v, heads, mask), residual);  // eq. (1)
 }
 
@@ -41,7 +42,19 @@ Block::Block(const std::string& name, int64_t width, int heads, int64_t hidden, 
       mlp(name + ".mlp", width, hidden, act) {}
 
 Var Block::forward(Tape& tape, const Var& x, const AttentionMask& mask) {
-  const Var attended = self_attn.forward(tape, layer_norm1.forward(tape, x), mask, x);
+  const Var n = layer_norm1.forward(tape, x);
+  const Var attended = self_attn.forward(tape, n, n, mask, x);
+  return mlp.forward(tape, layer_norm2.forward(tape, attended), attended);
+}
+
+// Each row() is recorded before what else reads its argument, so its gradient comes last and is added to one
+// token of a tensor that is written already.
+Var Block::forward_row(Tape& tape, const Var& x, const Tensor& index, const AttentionMask& mask) {
+  const auto row = [&](const Var& all) {
+    return reshape(tape, gather_rows(tape, all, index), {x.size(0), 1, x.size(2)});
+  };
+  const Var residual = row(x), n = layer_norm1.forward(tape, x);
+  const Var attended = self_attn.forward(tape, row(n), n, mask, residual);
   return mlp.forward(tape, layer_norm2.forward(tape, attended), attended);
 }
 

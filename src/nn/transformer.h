@@ -18,8 +18,9 @@ struct Attention {
 
   Attention() = default;
   Attention(const std::string& name, int64_t width, int head_count);
-  // x (B, T, C) -> residual + attention over x (B, T, C)
-  [[nodiscard]] Var forward(Tape& tape, const Var& x, const AttentionMask& mask, const Var& residual);
+  // queries of x (B, Tq, C), keys and values of `from` (B, T, C) -> residual + attention (B, Tq, C)
+  [[nodiscard]] Var forward(Tape& tape, const Var& x, const Var& from, const AttentionMask& mask,
+                            const Var& residual);
   void each_linear(const std::function<void(Linear&)>& f);
 };
 
@@ -41,6 +42,10 @@ struct Block {
   Block() = default;
   Block(const std::string& name, int64_t width, int heads, int64_t hidden, Activation act, double eps);
   [[nodiscard]] Var forward(Tape& tape, const Var& x, const AttentionMask& mask);
+  // The same for one token of each row alone: x (B, T, C), index (B) int32 -> (B, 1, C). Keys and values come
+  // from every token, everything else is computed for that one. The mask is that of its query: causal means
+  // nothing here, `keys` says what it sees.
+  [[nodiscard]] Var forward_row(Tape& tape, const Var& x, const Tensor& index, const AttentionMask& mask);
   void collect(ParamList& params);
   void each_linear(const std::function<void(Linear&)>& f);
   // OpenAI CLIP's scales for a tower of `layers` blocks (clip/model.py, initialize_parameters)

@@ -1,5 +1,7 @@
 #include "ops/linear.h"
 
+#include <atomic>
+
 #include "ops/gemm.h"
 #include "ops/reduce.h"
 #include "ops/simd.h"
@@ -23,6 +25,8 @@ using Sizes = LinearSizes;
 // Packing costs about as much as a product with sixteen rows. For many rows it is not worth a second copy in
 // memory.
 constexpr int64_t kPackedRows = 1024;
+
+std::atomic<int64_t> multiply_adds{0};
 
 template <class T>
 void forward(T* y, const T* x, const Tensor& w, const T* b, const T* residual, Sizes s, double alpha) {
@@ -66,6 +70,7 @@ void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b
   const Sizes s = linear_sizes(x, w, b);
   GMAIL_CHECK(y.numel() == s.N * s.O && (!residual || residual.numel() == y.numel()), "[linear] y ",
               y.shape(), " and residual ", residual.shape(), " must have ", s.N, " rows of ", s.O);
+  multiply_adds += s.N * s.I * s.O;
   with_float_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     forward<T>(y.data<T>(), x.data<T>(), w, b ? b.data<T>() : nullptr,
@@ -77,6 +82,7 @@ void linear_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& 
                      double alpha) {
   const int64_t I = w.size(1), O = w.size(0);
   const Sizes s{dy.numel() / std::max<int64_t>(1, O), I, O};
+  multiply_adds += ((dx ? 1 : 0) + (dw ? 1 : 0)) * s.N * I * O;
   with_float_type(dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* const pdy = dy.data<T>();
@@ -108,6 +114,8 @@ void linear_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& 
     if (db) backward_b<T>(GradWriter<T>(db), pdy, s);
   });
 }
+
+int64_t linear_multiply_adds() { return multiply_adds; }
 
 }  // namespace cpu
 }  // namespace gmail
