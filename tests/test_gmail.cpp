@@ -161,6 +161,31 @@ TEST_CASE("gmail: alignment brings the pairs together, in both readings of the r
   }
 }
 
+TEST_CASE("gmail: kept embeddings of the real images change neither losses nor adapters") {
+  const TemporaryDir dir;
+  write_pairs(dir.path());
+  ClipModel model = tiny_model();
+  AlignOptions o;
+  o.manifest = dir / "studio" / "generated.jsonl";
+  o.real_manifest = dir / "photo" / "manifest.jsonl";
+  o.batch = 10;
+  o.train.steps = 4;
+  o.train.lr = 3e-3;
+  o.train.quiet = true;
+  const Tensor x = random({3, 16, 16, 3}, 2, DType::float32);
+  std::vector<double> losses;
+  std::vector<Tensor> tuned;
+  for (const bool kept : {true, false}) {
+    o.cache_real = kept;
+    o.train.out = dir / (kept ? "kept" : "computed");
+    losses.push_back(align(Context(), model, o).train.loss);
+    GenClip g = GenClip::load(o.train.out, model.clip.image);
+    tuned.push_back(encode(g, x));
+  }
+  CHECK(losses[0] == Approx(losses[1]).epsilon(1e-6));
+  CHECK(close(tuned[0], tuned[1], 1e-5) == "");
+}
+
 TEST_CASE("gmail: the arms see the same captions and differ in the embeddings") {
   const TemporaryDir dir;
   write_pairs(dir.path());

@@ -111,7 +111,8 @@ AlignReport align(const Context& ctx, ClipModel& base, const AlignOptions& o) {
   const PairSet set = load_pairs(o, base.clip.config.image_size);
   GenClip gen = GenClip::start(f_r, o.gen, o.new_projection, o.train.seed);
   if (!o.init.empty()) gen.load_lora(o.init);
-  const bool cached = !o.crop && !gen.projection_real;  // f_r(x_r) never changes: computed once
+  const bool cached =
+      o.cache_real && !o.crop && !gen.projection_real;  // f_r(x_r) never changes: computed once
   const ImageEncoder real = real_encoder(f_r, &gen);
   const Tensor real_all = cached ? embed_all_images(ctx, real, set.real, base.norm) : Tensor();
 

@@ -31,6 +31,7 @@ struct AlignOptions {
   bool symmetric = false, mask_duplicates = true;
   double tau = 0.07;
   int64_t batch = 256;
+  bool cache_real = true;  // false: f_r runs in every step, for the test that this changes nothing
   TrainOptions train;
 };
 
