@@ -58,7 +58,7 @@ function(gmail_add_emulated_backend target)  # and flags for the kernels
   endforeach()
   # nvcc does not warn of conversions either
   set_source_files_properties(${kernels} PROPERTIES COMPILE_OPTIONS "-Wno-conversion;${ARGN}")
-  target_sources(${target} PRIVATE ${emulator} ${kernels} cuda/dnn_graphs.cpp)
+  target_sources(${target} PRIVATE ${emulator} ${kernels} cuda/blas.cpp cuda/dnn_graphs.cpp)
   target_include_directories(${target} PRIVATE cuda)
   gmail_sees_emulator(${target})
 endfunction()
@@ -69,7 +69,7 @@ function(gmail_sees_emulator target)
 endfunction()
 
 function(gmail_add_emulator_tests target)  # the emulator's own, planted bugs and all
-  set(tests tests/emulator/test_emulator.cpp)
+  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/emulator/test_*.cpp)
   set_source_files_properties(${tests} PROPERTIES COMPILE_OPTIONS "-Wno-conversion;${ARGN}")
   target_sources(${target} PRIVATE ${tests})
   gmail_sees_emulator(${target})

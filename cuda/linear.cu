@@ -14,6 +14,31 @@ struct Column {
   __device__ void operator()(int64_t n, int64_t o, float (&v)[1]) const { v[0] = load(dy[n * O + o]); }
 };
 
+// dw of eq. (2), and db with it if the library can: then true.
+bool weight_gradient(const Grad& dw, const Grad& db, const Tensor& dy, const Tensor& x, double alpha,
+                     Stream stream) {
+  const int64_t O = dw.t.size(0), I = dw.t.size(1);
+  // no product of float32 operands has a bfloat16 result
+  const DType type = dw.t.dtype() == DType::bfloat16 ? DType::bfloat16 : dy.dtype();
+  const Tensor left = in_type(dy, type, stream), right = in_type(x, type, stream);
+  Product p{.m = O,
+            .n = I,
+            .k = dy.numel() / O,
+            .a = {&left, O, true},
+            .b = {&right, I},
+            .c = dw.t,
+            .ldc = I,
+            .alpha = static_cast<float>(alpha),
+            .beta = dw.add ? 1.0F : 0.0F};
+  if (db && !db.add && alpha == 1 && db.t.dtype() == dw.t.dtype()) {
+    p.row_sums = db.t;
+    if (try_product(p, stream)) return true;
+    p.row_sums = Tensor();
+  }
+  product(p, stream);
+  return false;
+}
+
 }  // namespace
 
 void linear_forward(Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& residual,
@@ -53,17 +78,7 @@ void linear_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& 
              .beta = dx.add ? 1.0F : 0.0F},
             stream);
   }
-  if (dw && dw.t.numel() > 0)
-    product({.m = O,
-             .n = I,
-             .k = N,
-             .a = {&dy, O, true},
-             .b = {&x, I},
-             .c = dw.t,
-             .ldc = I,
-             .alpha = static_cast<float>(alpha),
-             .beta = dw.add ? 1.0F : 0.0F},
-            stream);
+  if (dw && dw.t.numel() > 0 && weight_gradient(dw, db, dy, x, alpha, stream)) return;
   if (db)
     with_device_type(dy.dtype(), [&](auto zero) {
       using T = decltype(zero);

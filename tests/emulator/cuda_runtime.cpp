@@ -51,6 +51,8 @@ bool is_pinned(const void* p) {
   const auto& [begin, bytes] = *std::prev(after);
   return static_cast<const std::byte*>(p) < static_cast<const std::byte*>(begin) + bytes;
 }
+std::chrono::steady_clock::duration passed{};
+bool says_capturing = false;  // whatever a stream does
 }  // namespace
 
 namespace emulator {
@@ -67,6 +69,11 @@ void enqueue(void* stream, std::function<void()> work) {
   else
     work();
 }
+void pass_time(double ms) {
+  passed += std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+      std::chrono::duration<double, std::milli>(ms));
+}
+void set_capturing(bool on) { says_capturing = on; }
 }  // namespace emulator
 
 const char* cudaGetErrorString(cudaError_t error) {
@@ -172,7 +179,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  event->time = std::chrono::steady_clock::now();
+  event->time = std::chrono::steady_clock::time_point(passed);
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
@@ -194,7 +201,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
-  *status = recording() && stream == runtime().recorded ? cudaStreamCaptureStatusActive
+  const bool records = recording() && stream == runtime().recorded;
+  *status = records || says_capturing ? cudaStreamCaptureStatusActive
                                                         : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }

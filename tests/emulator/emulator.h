@@ -92,4 +92,8 @@ struct Counts {
 // Device memory that is left; a test of what happens when it ends sets it.
 void set_free_memory(size_t bytes);
 
+void pass_time(double ms);           // events see this time and no other
+void set_capturing(bool on);         // streams say that they record a graph
+[[nodiscard]] int last_algorithm();  // of the last product (cublas_lt.cpp)
+
 }  // namespace emulator
