@@ -91,3 +91,43 @@ TEST_CASE("linear: shapes that do not fit are refused with both shapes") {
   CHECK_THROWS_WITH(linear(tape, Var(random({4, 3}, 1)), Var(random({5, 2}, 2)), Var()),
                     "[linear] inner dimensions differ: x (4,3), weight (5,2)");
 }
+
+#if GMAIL_CUDA
+TEST_CASE("linear: a float32 weight is converted once, a frozen one once for all steps") {
+  const Context ctx{Device::cuda, {}, DType::bfloat16, std::make_shared<Arena>(Device::cuda)};
+  const Tensor first = random({6, 10}, 2, DType::float32), second = random({6, 10}, 3, DType::float32),
+               x = random({5, 10}, 1, DType::bfloat16), dy = random({5, 6}, 4, DType::bfloat16);
+  struct Step {
+    Tensor y, dx;
+  };
+  // the weight changes between the two passes
+  const auto step = [&](const Tensor& w, bool trained, const Tensor& then) {
+    Tape tape(ctx);
+    const Var vx = tape.input(ctx.here(x)), y = linear(tape, vx, trained ? tape.input(w) : Var(w), Var());
+    Tensor handle = w;
+    handle.copy_from(then);
+    tape.backward(y, ctx.here(dy));
+    return Step{y.value.to(Device::cpu).clone(), tape.grad(vx).to(Device::cpu).clone()};
+  };
+  const Tensor w = ctx.here(first);
+  const Step a = step(w, true, second), b = step(w, true, first), c = step(w, true, first);
+  CHECK(close(a.y, c.y, 0) == "");
+  CHECK(close(a.dx, c.dx, 0) == "");   // of the weight that the forward pass saw
+  CHECK(close(b.y, a.y, 1e-2) != "");  // the next step sees the new one
+  CHECK(close(b.dx, a.dx, 1e-2) != "");
+  w.storage().constant = true;  // and whoever changes it now breaks his word: the copy stays
+  for (const Tensor& then : {second, first}) {
+    const Step frozen = step(w, false, then);
+    CHECK(close(frozen.y, a.y, 0) == "");
+    CHECK(close(frozen.dx, a.dx, 0) == "");
+  }
+  Tensor block = ctx.here(random({9, 10}, 5, DType::float32));  // a weight that is a part of a larger block
+  block.storage().constant = true;
+  for (const int64_t at : {0, 3, 0}) {
+    const Tensor part = block.rows(at, at + 6);
+    const Step kept = step(part, false, part.clone()), plain = step(part.clone(), true, part.clone());
+    CHECK(close(kept.y, plain.y, 0) == "");
+    CHECK(close(kept.dx, plain.dx, 0) == "");
+  }
+}
+#endif

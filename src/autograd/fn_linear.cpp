@@ -1,6 +1,7 @@
 #include "autograd/functions.h"
 #include "core/dispatch.h"
 #include "ops/attention.h"
+#include "ops/broadcast.h"
 #include "ops/conv2d.h"
 #include "ops/linear.h"
 #include "ops/matmul.h"
@@ -12,17 +13,27 @@ namespace {
 // of a frozen layer is freed at once.
 Var kept_for(const Var& other, const Var& v) { return other.tracked() ? v : Var(Tensor(), v.id); }
 
+// w as products with operands of `type` read it. Of a frozen weight the backend keeps a converted copy; one
+// that may change is converted here, once for the forward and the backward pass.
+Tensor in_type_of(const Tape& tape, const Tensor& w, DType type) {
+  if (w.dtype() == type || w.device() == Device::cpu || w.storage().constant) return w;
+  Tensor converted = tape.empty(w.shape(), type);
+  GMAIL_RUN(tape.ctx(), accumulate, Grad{converted}, w);
+  return converted;
+}
+
 }  // namespace
 
 Var linear(Tape& tape, const Var& x, const Var& w, const Var& b, const Var& residual, double alpha) {
   Tensor y = tape.empty(x.shape().with(x.shape().rank() - 1, w.size(0)), x.dtype());
-  GMAIL_RUN(tape.ctx(), linear_forward, y, x.value, w.value, b.value, residual.value, alpha);
+  const Tensor weight = in_type_of(tape, w.value, x.dtype());
+  GMAIL_RUN(tape.ctx(), linear_forward, y, x.value, weight, b.value, residual.value, alpha);
   const Var kept = kept_for(w, x);
   return tape.record(y, {x, w, b, residual}, [=, &tape](const Tensor& dy) {
     const Grad dx = tape.want(kept);
     const Grad dw = tape.want(w);
     const Grad db = tape.want(b);
-    GMAIL_RUN(tape.ctx(), linear_backward, dx, dw, db, dy, kept.value, w.value, alpha);
+    GMAIL_RUN(tape.ctx(), linear_backward, dx, dw, db, dy, kept.value, weight, alpha);
     tape.pass(residual, dy);
   });
 }
