@@ -5,6 +5,7 @@
 #include "ops/conv2d.h"
 #include "ops/linear.h"
 #include "ops/matmul.h"
+#include "ops/mlp.h"
 
 namespace gmail {
 namespace {
@@ -35,6 +36,30 @@ Var linear(Tape& tape, const Var& x, const Var& w, const Var& b, const Var& resi
     const Grad db = tape.want(b);
     GMAIL_RUN(tape.ctx(), linear_backward, dx, dw, db, dy, kept.value, weight, alpha);
     tape.pass(residual, dy);
+  });
+}
+
+Var mlp(Tape& tape, const Var& x, const Var& w1, const Var& b1, const Var& w2, const Var& b2, Activation act,
+        const Var& residual) {
+  const auto rows_of = [&](int64_t width) { return x.shape().with(x.shape().rank() - 1, width); };
+  Tensor y = tape.empty(rows_of(w2.size(0)), x.dtype()), h = tape.empty(rows_of(w1.size(0)), x.dtype()),
+         a = tape.empty(h.shape(), x.dtype());
+  const Tensor weight1 = in_type_of(tape, w1.value, x.dtype()),
+               weight2 = in_type_of(tape, w2.value, x.dtype());
+  GMAIL_RUN(tape.ctx(), mlp_forward, y, h, a, x.value, weight1, b1.value, weight2, b2.value, residual.value,
+            act);
+  const Var kept = kept_for(w1, x), kept_a = kept_for(w2, Var(a));
+  return tape.record(y, {x, w1, b1, w2, b2, residual}, [=, &tape](const Tensor& dy) {
+    MlpGrads grads;
+    grads.dw2 = tape.want(w2);
+    grads.db2 = tape.want(b2);
+    tape.pass(residual, dy);
+    grads.dx = tape.want(kept);
+    grads.dw1 = tape.want(w1);
+    grads.db1 = tape.want(b1);
+    Tensor da = tape.empty(h.shape(), h.dtype()), dh = tape.empty(h.shape(), h.dtype());
+    GMAIL_RUN(tape.ctx(), mlp_backward, grads, da, dh, dy, kept.value, h, kept_a.value, weight1, weight2,
+              act);
   });
 }
 

@@ -78,9 +78,8 @@ Var Gpt2Block::forward(Tape& tape, const Var& x, Tensor* k_cache, Tensor* v_cach
   }
   const Var mixed = attention(tape, q, k, v, heads, {.causal = true, .keys = {}});
   const Var attended = c_proj.forward(tape, mixed, x);
-  const Var hidden =
-      activation(tape, mlp_c_fc.forward(tape, ln_2.forward(tape, attended)), Activation::gelu_tanh);
-  return mlp_c_proj.forward(tape, hidden, attended);
+  return mlp_forward(tape, mlp_c_fc, mlp_c_proj, ln_2.forward(tape, attended), Activation::gelu_tanh,
+                     attended);
 }
 
 void Gpt2Block::collect(ParamList& params) {

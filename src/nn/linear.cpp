@@ -16,6 +16,13 @@ Var Linear::forward(Tape& tape, const Var& x, const Var& residual) {
   return linear(tape, low, lora->b.on(tape), Var(), y, lora->scale);  // eq. (1)
 }
 
+Var mlp_forward(Tape& tape, Linear& fc1, Linear& fc2, const Var& x, Activation act, const Var& residual) {
+  if (fc1.lora || fc2.lora) return fc2.forward(tape, activation(tape, fc1.forward(tape, x), act), residual);
+  const auto bias = [&](Linear& l) { return l.bias ? l.bias->on(tape) : Var(); };
+  const Var w1 = fc1.weight.on(tape), b1 = bias(fc1), w2 = fc2.weight.on(tape), b2 = bias(fc2);
+  return mlp(tape, x, w1, b1, w2, b2, act, residual);
+}
+
 void Linear::collect(ParamList& params) {
   params.push_back(&weight);
   if (bias) params.push_back(&*bias);

@@ -36,4 +36,8 @@ struct Linear {
   void merge_lora();  // weight += scale B A in float64, rounded once; the LoRA matrices go
 };
 
+// fc2(act(fc1(x))) + residual; one op if neither layer has a LoRA update
+[[nodiscard]] Var mlp_forward(Tape& tape, Linear& fc1, Linear& fc2, const Var& x, Activation act,
+                              const Var& residual);
+
 }  // namespace gmail

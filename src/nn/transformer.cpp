@@ -27,7 +27,7 @@ Mlp::Mlp(const std::string& name, int64_t width, int64_t hidden, Activation acti
     : fc1(name + ".fc1", width, hidden), fc2(name + ".fc2", hidden, width), act(activation_kind) {}
 
 Var Mlp::forward(Tape& tape, const Var& x, const Var& residual) {
-  return fc2.forward(tape, activation(tape, fc1.forward(tape, x), act), residual);  // eq. (2)
+  return mlp_forward(tape, fc1, fc2, x, act, residual);  // eq. (2)
 }
 
 void Mlp::each_linear(const std::function<void(Linear&)>& f) {
