@@ -18,7 +18,7 @@ namespace gmail::cuda {
 namespace {
 
 void check_blas(cublasStatus_t status, const char* call, const char* file, int line) {
-  GMAIL_CHECK(status == CUBLAS_STATUS_SUCCESS, "[cuda] ", cublasGetStatusString(status), ": ", call, " (",
+  GMAIL_CHECK(status == CUBLAS_STATUS_SUCCESS, "[cuda] ", cublasLtGetStatusString(status), ": ", call, " (",
               file, ':', line, ')');
 }
 #define CUBLAS_CHECK(call) check_blas((call), #call, __FILE__, __LINE__)

@@ -1,6 +1,6 @@
 // Matrix products on the device, row-major:
 //   (1)  S (m, n) = alpha op(A) op(B) + beta C_in + bias,   op(A) (m, k), op(B) (k, n), bias (n)
-//   (2)  none: C = S   gelu: C = act(S), aux = S   dgelu: C = S act'(aux)     act: eq. (3) of ops/activation.h
+//   (2)  none: C = S   gelu: C = act(S), aux = S   dgelu: C = S act'(aux)    act: eq. (3) of ops/activation.h
 //   (3)  row_sums (m) = sum_k op(A)   if asked: the gradient of a bias beside that of its weight
 // C_in is C itself unless c_in is given; with beta = 0 it is not read. A and B have one type (float32 or
 // bfloat16), C_in, bias, aux and row_sums that of C; sums are float32, or of products rounded to TF32 if

@@ -19,7 +19,7 @@ namespace gmail {
 // ops/linear.h
 Var linear(Tape& tape, const Var& x, const Var& w, const Var& b, const Var& residual = Var(),
            double alpha = 1);
-// y (..., O) = act(x (..., I) w1^T + b1) w2^T + b2 + residual;  w1 (H, I), w2 (O, H); b1, b2, residual optional
+// y (..., O) = act(x (..., I) w1^T + b1) w2^T + b2 + residual;  w1 (H, I), w2 (O, H); vectors may be absent
 // ops/mlp.h
 Var mlp(Tape& tape, const Var& x, const Var& w1, const Var& b1, const Var& w2, const Var& b2, Activation act,
         const Var& residual = Var());

@@ -1,5 +1,5 @@
 // The two layers of a transformer's MLP on N rows with an activation between them, x (..., I), w1 (H, I),
-// w2 (O, H); b1 (H), b2 (O) and residual (..., O) optional. One op, so that a backend can apply the activation
+// w2 (O, H); b1 (H), b2 (O) and residual (..., O) optional. One op, so that a backend applies the activation
 // where it stores the product:
 //   (1)  h = x w1^T + b1,   a = act(h),   y = a w2^T + b2 + residual
 //   (2)  dw2 = dy^T a,   db2 = sum_N dy,   dh = (dy w2) act'(h)                        (residual: dy itself)

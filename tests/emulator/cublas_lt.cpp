@@ -133,7 +133,7 @@ struct Call {  // with copies: the work may wait for its turn, or be done again 
 
 int emulator::last_algorithm() { return last; }
 
-const char* cublasGetStatusString(cublasStatus_t status) {
+const char* cublasLtGetStatusString(cublasStatus_t status) {
   return status == CUBLAS_STATUS_SUCCESS         ? "CUBLAS_STATUS_SUCCESS"
          : status == CUBLAS_STATUS_INVALID_VALUE ? "CUBLAS_STATUS_INVALID_VALUE"
                                                  : "CUBLAS_STATUS_NOT_SUPPORTED";
