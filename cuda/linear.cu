@@ -7,13 +7,6 @@
 namespace gmail::cuda {
 namespace {
 
-template <class T>
-struct Column {
-  DeviceSpan<const T> dy;
-  int64_t O;
-  __device__ void operator()(int64_t n, int64_t o, float (&v)[1]) const { v[0] = load(dy[n * O + o]); }
-};
-
 // dw of eq. (2), and db with it if the library can: then true.
 bool weight_gradient(const Grad& dw, const Grad& db, const Tensor& dy, const Tensor& x, double alpha,
                      Stream stream) {
@@ -83,7 +76,7 @@ void linear_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tensor& 
     with_device_type(dy.dtype(), [&](auto zero) {
       using T = decltype(zero);
       with_device_type(db.t.dtype(), [&](auto sum) {
-        column_sums<1>({grad<decltype(sum)>(db)}, Column<T>{span<T>(dy), O}, N, O, stream);
+        column_sums<1>({grad<decltype(sum)>(db)}, Elements<T>{span<T>(dy), O}, N, O, stream);
       });
     });
 }

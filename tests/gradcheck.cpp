@@ -25,13 +25,24 @@ struct Run {
   std::vector<Tensor> grads;
 };
 
+// A copy on the tensor's device whose memory begins one element past an aligned address.
+[[maybe_unused]] Tensor shifted(const Tensor& t) {
+  const int64_t n = t.numel();
+  Tensor copy = Tensor::empty({n + 1}, t.dtype(), t.device()).rows(1, n + 1).reshape(t.shape());
+  copy.copy_from(t);
+  return copy;
+}
+
 // the function and its gradients on a device; everything comes and goes by way of the CPU
 Run run(const Function& f, const std::vector<Tensor>& inputs, const Tensor& dy_or_absent,
-        const Context& ctx = {}) {
+        const Context& ctx = {}, bool unaligned = false) {
   Run out;
   Tape tape(ctx);
   std::vector<Tensor> there;
-  for (const Tensor& t : inputs) there.push_back(ctx.here(t));
+  for (const Tensor& t : inputs) {
+    there.push_back(ctx.here(t));
+    if (t && unaligned) there.back() = shifted(there.back());
+  }
   const auto vars = as_inputs(tape, there);
   const Var y = f(tape, vars);
   out.y = y.value.to(Device::cpu).clone();
@@ -111,10 +122,13 @@ std::string on_the_device(const Function& f, const std::vector<Tensor>& inputs) 
     const Tensor like = run(f, exact_inputs, Tensor()).y;
     const Tensor dy = random(like.shape(), 99).to(type);
     const Run exact = run(f, exact_inputs, dy.to(DType::float64));
-    const std::string difference = under_each_schedule([&](const std::string& schedule) {
+    std::string difference = under_each_schedule([&](const std::string& schedule) {
       return compare(run(f, rounded, dy, ctx), exact, type == DType::float32 ? 1e-4 : 2e-2,
                      concat("cuda ", name_of(type), schedule));
     });
+    if (!difference.empty()) return difference;
+    difference = compare(run(f, rounded, dy, ctx, true), exact, type == DType::float32 ? 1e-4 : 2e-2,
+                         concat("cuda ", name_of(type), ", unaligned"));
     if (!difference.empty()) return difference;
   }
   return "";

@@ -26,8 +26,9 @@ using Function = std::function<Var(Tape&, const std::vector<Var>&)>;
 [[nodiscard]] std::string close(const Tensor& a, const Tensor& b, double rtol, double atol = 0);
 
 // In a build with the CUDA backend the same function also runs on the device, in float32 and bfloat16, and
-// must agree with the CPU's double: on a GPU if there is one, or on the emulator under each of its schedules;
-// an emulated build leaves the finite differences to the others.
+// must agree with the CPU's double: on a GPU if there is one, or on the emulator under each of its
+// schedules, and once with inputs at addresses that no wide access may use. An emulated build leaves the
+// finite differences to the others.
 
 // The same function in float must agree with double: forward and gradients.
 [[nodiscard]] std::string float_agrees(const Function& f, const std::vector<Tensor>& inputs,

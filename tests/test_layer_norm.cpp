@@ -1,4 +1,5 @@
-// Protects layer_norm: equations (1)-(3), each optional input absent, odd sizes, one row, one column.
+// Protects layer_norm: equations (1)-(3), each optional input absent, odd sizes, one row, one column,
+// and the widths at which a device changes its way.
 #include "catch.h"
 
 #include "autograd/functions.h"
@@ -15,6 +16,20 @@ TEST_CASE("layer_norm: gradients", "[device]") {
   CHECK_GRAD(f, {random({37, 19}, 1), Tensor(), random({19}, 3)});
   CHECK_GRAD(f, {random({1, 40}, 1), random({40}, 2), Tensor()});
   CHECK_GRAD(f, {random({2, 3}, 1), Tensor(), Tensor()});
+}
+
+TEST_CASE("layer_norm: rows of every width that a warp or a block takes") {
+  const auto f = [](Tape& tape, const std::vector<Var>& v) {
+    return layer_norm(tape, v[0], v[1], v[2], 1e-5);
+  };
+  for (const int64_t C : {264, 1024, 1021, 1032, 1030}) {
+    CAPTURE(C);
+    for (const int64_t N : {1, 9})
+      CHECK(float_agrees(f, {random({N, C}, 1), random({C}, 2), random({C}, 3)}) == "");
+#if GMAIL_CUDA
+    CHECK(gradcheck(f, {random({9, C}, 1), random({C}, 2), random({C}, 3)}) == "");
+#endif
+  }
 }
 
 TEST_CASE("layer_norm: a row of one column is its bias") {
