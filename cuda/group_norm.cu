@@ -2,10 +2,13 @@
 
 #include "activation_math.cuh"
 #include "column_sums.cuh"
-#include "reduce.cuh"
+#include "group_norm_strip.cuh"
+#include "rows.cuh"
 
 namespace gmail::cuda {
 namespace {
+
+// --- the plain way, where a group is wider than a strip may be ---
 
 constexpr int kThreads = 256;
 
@@ -22,9 +25,9 @@ struct Group {
 
 // eq. (1); the second pass goes round the mean, so a large one costs no digits
 template <class T>
-__global__ void forward_kernel(DeviceSpan<T> y, DeviceSpan<float> mu, DeviceSpan<float> r,
-                               DeviceSpan<const T> x, DeviceSpan<const float> w, DeviceSpan<const float> b,
-                               GroupNormSizes sizes, float eps, bool silu) {
+__global__ void plain_forward_kernel(DeviceSpan<T> y, DeviceSpan<float> mu, DeviceSpan<float> r,
+                                     DeviceSpan<const T> x, DeviceSpan<const float> w,
+                                     DeviceSpan<const float> b, GroupNormSizes sizes, float eps, bool silu) {
   __shared__ float partial[kWarp];
   const Group group(sizes);
   const int64_t n = group.size();
@@ -47,13 +50,11 @@ __global__ void forward_kernel(DeviceSpan<T> y, DeviceSpan<float> mu, DeviceSpan
   }
 }
 
-// What eq. (2) and (3) read.
+// n and g of eq. (2), element by element
 template <class T>
-struct Inputs {
-  DeviceSpan<const T> dy, x;
-  DeviceSpan<const float> w, b, mu, r;
-  bool silu;
-  // n and g of eq. (2) for the element at `at`, channel c, statistics k
+struct PlainInputs : Inputs<T> {
+  using Inputs<T>::dy, Inputs<T>::x, Inputs<T>::w, Inputs<T>::b, Inputs<T>::mu, Inputs<T>::r, Inputs<T>::silu;
+  // of the element at `at`, channel c, statistics k
   __device__ float n(int64_t at, int64_t k) const { return (load(x[at]) - mu[k]) * r[k]; }
   __device__ float g(int64_t at, int64_t c, float n) const {
     const float d = load(dy[at]);
@@ -63,7 +64,7 @@ struct Inputs {
 
 // eq. (2)
 template <class T>
-__global__ void backward_kernel(GradSpan<T> dx, Inputs<T> in, GroupNormSizes sizes) {
+__global__ void plain_backward_kernel(GradSpan<T> dx, PlainInputs<T> in, GroupNormSizes sizes) {
   __shared__ float partial[kWarp];
   const Group group(sizes);
   const int64_t size = group.size(), k = blockIdx.x;
@@ -86,7 +87,7 @@ __global__ void backward_kernel(GradSpan<T> dx, Inputs<T> in, GroupNormSizes siz
 // eq. (3): the terms of dw and db; rows are (b, position)
 template <class T>
 struct Terms {
-  Inputs<T> in;
+  PlainInputs<T> in;
   GroupNormSizes s;
   __device__ void operator()(int64_t row, int64_t c, float (&v)[2]) const {
     const int64_t at = row * s.C + c, k = row / s.S * s.G + c / (s.C / s.G);
@@ -96,15 +97,41 @@ struct Terms {
   }
 };
 
+template <class T, int K>
+void strip_backward(GradSpan<T> dx, const GradSpan<float> (&weights)[2], const Inputs<T>& in, const Strip& s,
+                    Stream stream) {
+  Tensor memory;
+  if (weights[0] || weights[1]) memory = temporary({s.B, 2, s.C}, DType::float32, stream);
+  const DeviceSpan<float> partial = span<float>(memory);
+  const size_t slab = s.slab_bytes(2 * sizeof(T));
+  const bool keep = K > 1 && dx && slab <= kMaxSlab;
+  launch(stream, keep ? strip_backward_kernel<T, K, K != 1> : strip_backward_kernel<T, K, false>, s.blocks(),
+         static_cast<unsigned>(s.threads()), keep ? slab : 0, dx, partial, in, s);
+  if (partial) add_chunks(weights, part(partial, 0), s.C, s.B, stream);
+}
+
 }  // namespace
 
 void group_norm_forward(Tensor& y, Tensor& mu, Tensor& r, const Tensor& x, const Tensor& w, const Tensor& b,
                         int groups, double eps, bool silu, Stream stream) {
   const GroupNormSizes s = group_norm_sizes(x, w, b, mu, r, groups);
+  if (x.numel() == 0) return;
   with_device_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch(stream, forward_kernel<T>, blocks_for(s.B * s.G, 1), kThreads, 0, span<T>(y), span<float>(mu),
-           span<float>(r), span<T>(x), span<float>(w), span<float>(b), s, static_cast<float>(eps), silu);
+    const Outputs<T> out{span<T>(y), span<float>(mu), span<float>(r)};
+    const Inputs<T> in{{}, span<T>(x), span<float>(w), span<float>(b), {}, {}, silu};
+    const auto e = static_cast<float>(eps);
+    const bool found =
+        with_strip<T>(s, aligned(out.y, in.x, in.w, in.b), [&](auto width, const Strip& strip) {
+          constexpr int K = decltype(width)::value;
+          const size_t slab = strip.slab_bytes(sizeof(T));
+          const bool keep = K > 1 && slab <= kMaxSlab;
+          launch(stream, keep ? strip_forward_kernel<T, K, K != 1> : strip_forward_kernel<T, K, false>,
+                 strip.blocks(), static_cast<unsigned>(strip.threads()), keep ? slab : 0, out, in, strip, e);
+        });
+    if (!found)
+      launch(stream, plain_forward_kernel<T>, blocks_for(s.B * s.G, 1), kThreads, 0, out.y, out.mu, out.r,
+             in.x, in.w, in.b, s, e, silu);
   });
 }
 
@@ -114,10 +141,19 @@ void group_norm_backward(Grad dx, Grad dw, Grad db, const Tensor& dy, const Tens
   const GroupNormSizes s = group_norm_sizes(x, w, b, mu, r, groups);
   with_device_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const Inputs<T> in{span<T>(dy),    span<T>(x), span<float>(w), span<float>(b), span<float>(mu),
-                       span<float>(r), silu};
-    if (dx) launch(stream, backward_kernel<T>, blocks_for(s.B * s.G, 1), kThreads, 0, grad<T>(dx), in, s);
-    if (dw || db) column_sums<2>({grad<float>(dw), grad<float>(db)}, Terms<T>{in, s}, s.B * s.S, s.C, stream);
+    const GradSpan<T> dxs = grad<T>(dx);
+    const GradSpan<float> weights[2] = {grad<float>(dw), grad<float>(db)};
+    const PlainInputs<T> in{
+        {span<T>(dy), span<T>(x), span<float>(w), span<float>(b), span<float>(mu), span<float>(r), silu}};
+    const bool found =
+        x.numel() > 0 &&
+        with_strip<T>(s, aligned(dxs, in.dy, in.x, in.w, in.b), [&](auto width, const Strip& strip) {
+          strip_backward<T, decltype(width)::value>(dxs, weights, in, strip, stream);
+        });
+    if (found) return;
+    if (dx && x.numel() > 0)
+      launch(stream, plain_backward_kernel<T>, blocks_for(s.B * s.G, 1), kThreads, 0, dxs, in, s);
+    if (dw || db) column_sums<2>(weights, Terms<T>{in, s}, s.B * s.S, s.C, stream);
   });
 }
 

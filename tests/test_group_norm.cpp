@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "autograd/functions.h"
 #include "core/parallel_for.h"
@@ -28,6 +29,21 @@ TEST_CASE("group_norm: gradients", "[device]") {
     CHECK_GRAD(norm(5, silu), {random({1, 4, 5}, 1), random({5}, 2), Tensor()});
     CHECK_GRAD(norm(2, silu), {random({3, 1, 4}, 1), Tensor(), Tensor()}, 1e-5);
     CHECK_GRAD(norm(2, silu), {random({2, 1, 40}, 1), random({40}, 2), random({40}, 3)});
+  }
+}
+
+TEST_CASE("group_norm: groups that share packs, many positions, few positions") {
+  for (const auto& [shape, groups] : {std::pair(Shape{2, 37, 40}, 4),
+                                      {{1, 5, 64}, 2},
+                                      {{3, 70, 8}, 8},
+                                      {{2, 1, 16}, 2},
+                                      {{1, 2100, 16}, 1}}) {
+    CAPTURE(shape.str(), groups);
+    const int64_t C = shape[-1];
+    CHECK(float_agrees(norm(groups, true), {random(shape, 1), random({C}, 2), random({C}, 3)}) == "");
+#if GMAIL_CUDA
+    CHECK(gradcheck(norm(groups, true), {random(shape, 1), random({C}, 2), random({C}, 3)}) == "");
+#endif
   }
 }
 
