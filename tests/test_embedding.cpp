@@ -16,6 +16,17 @@ TEST_CASE("embedding: gradients with repeated ids", "[device]") {
   CHECK_GRAD(f, {random({9, 1}, 1)});
 }
 
+TEST_CASE("embedding: runs of one id within, across and over whole stretches of the sorted positions") {
+  std::vector<int32_t> list(150);
+  for (size_t i = 0; i < list.size(); ++i)
+    list[i] = i % 3 == 0 ? 7 : static_cast<int32_t>(i * i % 11 + i / 100);
+  for (size_t i = 40; i < 120; ++i) list[i] = 5;  // 80 and more in a row
+  const Tensor ids = Tensor::from(list, {3, 50});
+  const auto f = [&](Tape& tape, const std::vector<Var>& v) { return embedding(tape, v[0], ids); };
+  CHECK_GRAD(f, {random({13, 8}, 1)});
+  CHECK_GRAD(f, {random({13, 3}, 1)});
+}
+
 TEST_CASE("embedding: rows are copied, unused rows get zero, or keep what is added to") {
   const Context ctx;
   Tape tape(ctx);
