@@ -1,6 +1,7 @@
 #include "ops/contrastive.h"
 
 #include "blas.h"
+#include "each.cuh"
 #include "reduce.cuh"
 #include "temporary.h"
 #include "total.cuh"
@@ -25,36 +26,31 @@ __global__ void rows_kernel(Out z, Out l, In log_scale, DeviceSpan<const int32_t
   __shared__ float partial[kWarp];
   const int64_t i = blockIdx.x, at = i * N;
   const float t = expf(log_scale[0]);
-  float m = Max::kNone, sum = 0;
+  LogSum sum;
   for (int64_t j = threadIdx.x; j < N; j += kThreads) {
     const bool masked = group && j != i && group[j] == group[i];
-    z[at + j] = masked ? kMinusInfinity : t * z[at + j];
-    m = Max::of(m, z[at + j]);
+    const float v = masked ? kMinusInfinity : t * z[at + j];
+    z[at + j] = v;
+    sum.add(v);
   }
-  m = block_reduce<Max>(m, partial);
-  for (int64_t j = threadIdx.x; j < N; j += kThreads) sum += expf(z[at + j] - m);
-  sum = block_reduce<Sum>(sum, partial);
-  if (threadIdx.x == 0) l[i] = m + logf(sum);
+  const float total = sum.of_block(partial);
+  if (threadIdx.x == 0) l[i] = total;
 }
 
-// l_j of a column: a block for 32 columns, their rows dealt out to eight
-constexpr int kColumnLanes = kThreads / kWarp;
+// l_j of a column: a block for 32 columns, their rows dealt out to 32 threads
+constexpr int kColumnLanes = 32;
 __global__ void columns_kernel(Out l, In z, int64_t N) {
-  __shared__ float part[kColumnLanes][kWarp];
+  __shared__ float ms[kColumnLanes][kWarp], sums[kColumnLanes][kWarp];
   const int column = static_cast<int>(threadIdx.x % kWarp), first = static_cast<int>(threadIdx.x / kWarp);
   const int64_t j = int64_t{blockIdx.x} * kWarp + column;
-  float m = Max::kNone, sum = 0;
-  for (int64_t i = first; i < N && j < N; i += kColumnLanes) m = Max::of(m, z[i * N + j]);
-  part[first][column] = m;
-  __syncthreads();
-  for (int k = 0; k < kColumnLanes; ++k) m = Max::of(m, part[k][column]);
-  __syncthreads();
-  for (int64_t i = first; i < N && j < N; i += kColumnLanes) sum += expf(z[i * N + j] - m);
-  part[first][column] = sum;
+  LogSum sum;
+  for (int64_t i = first; i < N && j < N; i += kColumnLanes) sum.add(z[i * N + j]);
+  ms[first][column] = sum.m;
+  sums[first][column] = sum.s;
   __syncthreads();
   if (first != 0 || j >= N) return;
-  for (int k = 1; k < kColumnLanes; ++k) sum += part[k][column];
-  l[j] = m + logf(sum);
+  for (int k = 1; k < kColumnLanes; ++k) sum.join(ms[k][column], sums[k][column]);
+  l[j] = sum.value();
 }
 
 // eq. (1), (2): the term of row i
@@ -67,14 +63,23 @@ struct PairLoss {
 };
 
 // eq. (3): z becomes dz
-__global__ void gradient_kernel(Out z, In row, In column, int64_t N) {
-  const int64_t k = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (k >= N * N) return;
-  const int64_t i = k / N, j = k % N;
-  const float n = static_cast<float>(N);
-  const float p = column ? 0.5F * (expf(z[k] - row[i]) + expf(z[k] - column[j])) : expf(z[k] - row[i]);
-  z[k] = (p - (i == j ? 1.0F : 0.0F)) / n;
-}
+struct Gradient {
+  Out z;
+  In row, column;
+  int64_t N;
+  template <int K>
+  __device__ void at(int64_t k) const {
+    const int64_t i = k / N, j = k - i * N;
+    const Pack<float, K> v = read_pack<K>(z, k);
+    const float l = row[i], n = static_cast<float>(N);
+    float out[K];
+    for (int c = 0; c < K; ++c) {
+      const float p = expf(v[c] - l), q = column ? 0.5F * (p + expf(v[c] - column[j + c])) : p;
+      out[c] = (q - (i == j + c ? 1.0F : 0.0F)) / n;
+    }
+    write_pack<K>(z, k, out);
+  }
+};
 
 // eq. (4): z becomes dz, l_i the loss of row i. log sigmoid(u) = min(u, 0) - log(1 + exp(-|u|)), u = s z
 __global__ void sigmoid_kernel(Out z, Out l, In log_scale, In bias, int64_t N) {
@@ -105,15 +110,30 @@ struct Scaled {  // dL times the element
 };
 
 // scaled = t dL dz
-__global__ void scale_kernel(Out scaled, In dz, In log_scale, In dloss, int64_t n) {
-  const int64_t k = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (k < n) scaled[k] = expf(log_scale[0]) * dloss[0] * dz[k];
-}
+struct ScaleGradient {
+  Out scaled;
+  In dz, log_scale, dloss;
+  template <int K>
+  __device__ void at(int64_t k) const {
+    const Pack<float, K> v = read_pack<K>(dz, k);
+    const float factor = expf(log_scale[0]) * dloss[0];
+    float out[K];
+    for (int c = 0; c < K; ++c) out[c] = factor * v[c];
+    write_pack<K>(scaled, k, out);
+  }
+};
 
-__global__ void add_kernel(GradSpan<float> g, In x, int64_t n) {
-  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i < n) g.put(i, x[i]);
-}
+struct AddTo {
+  GradSpan<float> g;
+  In x;
+  template <int K>
+  __device__ void at(int64_t i) const {
+    const Pack<float, K> v = read_pack<K>(x, i);
+    float out[K];
+    for (int c = 0; c < K; ++c) out[c] = v[c];
+    put_pack<K>(g, i, out);
+  }
+};
 
 In in(const Tensor& t) { return span<float>(t); }
 
@@ -136,12 +156,13 @@ void info_nce_forward(Tensor& loss, Tensor& dz, const Tensor& a, const Tensor& b
          span<int32_t>(group), N);
   if (options.symmetric) {
     column = temporary({N}, DType::float32, stream);
-    launch(stream, columns_kernel, blocks_for(N, kWarp), kThreads, 0, span<float>(column), in(dz), N);
+    launch(stream, columns_kernel, blocks_for(N, kWarp), kColumnLanes * kWarp, 0, span<float>(column), in(dz),
+           N);
   }
   total(GradSpan<float>{span<float>(loss)}, PairLoss{in(dz), in(row), in(column), N}, N,
         1 / static_cast<float>(N), stream);
-  launch(stream, gradient_kernel, blocks_for(N * N, kThreads), kThreads, 0, span<float>(dz), in(row),
-         in(column), N);
+  const Gradient gradient{span<float>(dz), in(row), in(column), N};
+  each<kWide<float>>(gradient, N * N, N % kWide<float> == 0 && aligned(gradient.z), stream);
 }
 
 // eq. (3). The sum of dz_ij z_ij is that of a_i . da_i.
@@ -150,13 +171,15 @@ void info_nce_backward(Grad da, Grad db, Grad dlog_scale, const Tensor& dloss, c
   const ContrastiveSizes s = contrastive_sizes("info_nce", a, b, dz);
   const int64_t N = s.N, E = s.E;
   Tensor scaled = temporary({N, N}, DType::float32, stream);
-  launch(stream, scale_kernel, blocks_for(N * N, kThreads), kThreads, 0, span<float>(scaled), in(dz),
-         in(log_scale), in(dloss), N * N);
+  const ScaleGradient scale{span<float>(scaled), in(dz), in(log_scale), in(dloss)};
+  each<kWide<float>>(scale, N * N, aligned(scale.scaled, scale.dz), stream);
   if (da || dlog_scale) {
     Tensor own = temporary({N, E}, DType::float32, stream);
     product({.m = N, .n = E, .k = N, .a = {&scaled, N}, .b = {&b, E}, .c = own, .ldc = E}, stream);
-    if (da)
-      launch(stream, add_kernel, blocks_for(N * E, kThreads), kThreads, 0, grad<float>(da), in(own), N * E);
+    if (da) {
+      const AddTo add{grad<float>(da), in(own)};
+      each<kWide<float>>(add, N * E, aligned(add.g, add.x), stream);
+    }
     if (dlog_scale) total(grad<float>(dlog_scale), ElementProduct{in(a), in(own)}, N * E, 1, stream);
   }
   if (db)

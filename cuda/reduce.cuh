@@ -36,4 +36,23 @@ __device__ float block_reduce(float v, float* partial) {
   return warp_reduce<Op>(v);
 }
 
+// log sum exp of what is added, with the largest one, m, taken out: s = sum exp(v - m). One pass.
+struct LogSum {
+  float m = Max::kNone, s = 0;
+  // what to subtract: the largest, or 0 if there is nothing but -inf so far
+  __device__ static float zero(float largest) { return largest == Max::kNone ? 0 : largest; }
+  __device__ void add(float v) { join(v, 1); }
+  __device__ void join(float other_m, float other_s) {
+    const float larger = Max::of(m, other_m);
+    s = s * expf(m - zero(larger)) + other_s * expf(other_m - zero(larger));
+    m = larger;
+  }
+  __device__ float value() const { return m + logf(s); }
+  // that of all threads, in every thread
+  __device__ float of_block(float* partial) const {
+    const float all = block_reduce<Max>(m, partial);
+    return all + logf(block_reduce<Sum>(s * expf(m - zero(all)), partial));
+  }
+};
+
 }  // namespace gmail::cuda

@@ -49,6 +49,7 @@ TEST_CASE("info_nce: gradients, one direction and both, with and without groups"
       CHECK_GRAD(nce({symmetric, group}), {random({5, 7}, 1), random({5, 7}, 2), one(0.7)});
     }
   CHECK_GRAD(nce({true, Tensor()}), {random({1, 3}, 1), random({1, 3}, 2), one(0.7)});
+  CHECK_GRAD(nce({true, Tensor()}), {random({36, 8}, 1), random({36, 8}, 2), one(0.7)});
   const auto same = [](Tape& tape, const std::vector<Var>& v) {
     return info_nce(tape, v[0], v[0], Var(one(0.3, v[0].dtype())), {});
   };

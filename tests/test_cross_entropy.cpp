@@ -35,6 +35,45 @@ TEST_CASE("softmax_cross_entropy: gradients", "[device]") {
   CHECK_GRAD(tied, {random({5, 7}, 1)});
 }
 
+TEST_CASE("softmax_cross_entropy: rows that begin at any address, in packs and without") {
+  const auto f = [](Tape& tape, const std::vector<Var>& v) {
+    return softmax_cross_entropy(tape, v[0], ints({1012, 0, 16, 555, 1}), ints({1, 0, 1, 1, 1}));
+  };
+  CHECK(float_agrees(f, {random({5, 1013}, 1)}) == "");
+#if GMAIL_CUDA
+  CHECK(gradcheck(f, {random({5, 1013}, 1)}) == "");
+#endif
+}
+
+TEST_CASE("softmax_cross_entropy: the gradient lies over logits that nobody else holds, and over no others") {
+  const Context ctx;
+  for (const bool held : {false, true}) {
+    CAPTURE(held);
+    Tape tape(ctx);
+    const Var x = tape.input(random({5, 7}, 1));
+    const std::byte *logits_at = nullptr, *gradient_at = nullptr;
+    Var kept;
+    const auto logits = [&] {
+      const Tensor copy = x.value.clone();
+      logits_at = copy.raw();
+      Var z = tape.record(copy, {x}, [&, x](const Tensor& dy) {
+        gradient_at = dy.raw();
+        tape.pass(x, dy);
+      });
+      if (held) kept = z;
+      return z;
+    };
+    const Var loss = softmax_cross_entropy(tape, logits(), ints({2, 0, 6, 6, 1}));
+    tape.backward(loss);
+    CHECK((gradient_at == logits_at) == !held);
+    if (held) CHECK(close(kept.value, x.value, 0) == "");
+    Tape apart(ctx);
+    const Var same = apart.input(x.value);
+    apart.backward(softmax_cross_entropy(apart, same, ints({2, 0, 6, 6, 1})));
+    CHECK(close(tape.grad(x), apart.grad(same), 0) == "");
+  }
+}
+
 TEST_CASE("softmax_cross_entropy: by hand") {
   const Tensor z = Tensor::from(std::vector<double>{0, std::log(3.0), 5, 5}, {2, 2});
   CHECK(loss(z, ints({1, 0})) == Approx((std::log(4.0 / 3) + std::log(2.0)) / 2).epsilon(1e-12));

@@ -20,7 +20,7 @@ Var softmax_cross_entropy(Tape& tape, const Var& logits, const Tensor& targets_a
   Tensor loss = tape.empty({1}, type), l = tape.empty({logits.size(0)}, type);
   GMAIL_RUN(tape.ctx(), softmax_cross_entropy_forward, loss, l, logits.value, targets, mask);
   return tape.record(loss, {logits}, [=, &tape](const Tensor& dloss) {
-    const Grad dlogits = tape.want(logits);
+    const Grad dlogits = tape.want_over(logits);
     GMAIL_RUN(tape.ctx(), softmax_cross_entropy_backward, dlogits, dloss, logits.value, l, targets, mask);
   });
 }

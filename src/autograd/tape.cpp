@@ -68,6 +68,16 @@ Grad Tape::want(const Var& v) {
   return {slot.grad, true};
 }
 
+Grad Tape::want_over(const Var& v) {
+  if (!v.tracked()) return {};
+  Slot& slot = slots_[static_cast<size_t>(v.id)];
+  if (slot.sink == nullptr && !slot.grad && v.value.sole()) {
+    slot.grad = v.value;
+    return {slot.grad, false};
+  }
+  return want(v);
+}
+
 void Tape::pass(const Var& v, const Tensor& dy) {
   if (!v.tracked()) return;
   Slot& slot = slots_[static_cast<size_t>(v.id)];

@@ -76,6 +76,9 @@ class Tape {
   [[nodiscard]] Var record_always(Tensor y, Backward backward);
   [[nodiscard]] Grad want(const Var& v);
   void pass(const Var& v, const Tensor& dy);
+  // The same for a kernel that may write the gradient over the value it reads: the gradient is v.value itself
+  // if nobody else holds that memory and nothing was added to the gradient before.
+  [[nodiscard]] Grad want_over(const Var& v);
 
   // Runs the tape once; a second call throws. dy defaults to 1 for a one-element y.
   void backward(const Var& y, const Tensor& dy = Tensor());

@@ -63,6 +63,7 @@ class Tensor {
   [[nodiscard]] Device device() const { return storage_ ? storage_->device() : Device::cpu; }
   [[nodiscard]] size_t bytes() const { return static_cast<size_t>(numel_ * size_of(dtype_)); }
   [[nodiscard]] Storage& storage() const { return *storage_; }
+  [[nodiscard]] bool sole() const { return storage_.use_count() == 1; }  // no other handle on the memory
 
   // Typed pointer to the first element; throws if T is not the dtype or the memory is not the CPU's.
   template <class T>

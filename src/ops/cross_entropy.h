@@ -3,7 +3,8 @@
 //   (1)  l_n = log sum_v exp(z_nv),   L = 1/M sum over those rows of l_n - z_n[target_n];   L = 0 if M = 0
 //   (2)  dz_nv = dL / M (exp(z_nv - l_n) - [v = target_n]),   0 in rows with mask = 0
 // Saved for backward: l (N). A target outside 0 .. V-1 in a row that counts is an error that names the row
-// and the target (CPU) or a loss of NaN (CUDA); in the other rows logits and targets may be anything.
+// and the target (CPU) or a loss of NaN (CUDA); in the other rows logits and targets may be anything. dz may
+// take the memory of z.
 #pragma once
 
 #include "ops/grad.h"
