@@ -2,7 +2,8 @@
 // f_k(n, c). The rows are cut into chunks that depend on N alone; each chunk adds its rows in order, and so are
 // the chunks added: the same bits in every run.
 //   f(n, c, v)           gives the K values of one column
-//   f.at<V>(n, c, v)     those of V neighbouring columns, if f says how many: F::kVector, where f.wide(C) holds
+//   f.at<V>(n, c, v)     those of V neighbouring columns, if f says how many: F::kVector, where f.wide(C)
+// holds
 #pragma once
 
 #include "temporary.h"

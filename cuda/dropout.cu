@@ -1,25 +1,36 @@
 #include "ops/dropout.h"
 
-#include "device_span.h"
+#include "each.cuh"
 #include "philox.cuh"
 
 namespace gmail::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
-// y (+)= x m / (1 - p), four elements a thread
+// y (+)= x m / (1 - p); word i of the stream decides on element i
 template <class T>
-__global__ void apply_kernel(GradSpan<T> y, DeviceSpan<const T> x, int64_t n, PhiloxStream stream,
-                             unsigned limit, float factor) {
-  const int64_t k = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (4 * k >= n) return;
-  const Words words = philox_block(stream, k);
-  for (int j = 0; j < 4; ++j) {
-    const int64_t i = 4 * k + j;
-    if (i < n) y.put(i, words.w[j] >= limit ? load(x[i]) * factor : 0.0F);
+struct Apply {
+  GradSpan<T> y;
+  DeviceSpan<const T> x;
+  PhiloxStream stream;
+  unsigned limit;
+  float factor;
+  template <int K>
+  __device__ void at(int64_t i) const {
+    const Pack<T, K> v = read_pack<K>(x, i);
+    float out[K];
+    if constexpr (K == 1) {
+      const Words words = philox_block(stream, i / 4);
+      const unsigned low = i % 2 == 0 ? words.w[0] : words.w[1], high = i % 2 == 0 ? words.w[2] : words.w[3];
+      out[0] = (i % 4 < 2 ? low : high) >= limit ? v[0] * factor : 0.0F;
+    } else {
+      for (int k = 0; k < K; k += 4) {
+        const Words words = philox_block(stream, (i + k) / 4);
+        for (int j = 0; j < 4; ++j) out[k + j] = words.w[j] >= limit ? v[k + j] * factor : 0.0F;
+      }
+    }
+    put_pack<K>(y, i, out);
   }
-}
+};
 
 }  // namespace
 
@@ -30,14 +41,13 @@ void dropout_forward(Tensor& y, const Tensor& x, double p, const DropoutKey& key
 void dropout_backward(Grad dx, const Tensor& dy, double p, const DropoutKey& key, Stream stream) {
   if (!dx) return;
   GMAIL_CHECK(dx.t.shape() == dy.shape(), "[dropout] shapes differ: ", dx.t.shape(), " and ", dy.shape());
-  const int64_t n = dy.numel();
   const uint32_t limit = dropout_threshold(p);
-  if (n == 0) return;
   with_device_type(dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch(stream, apply_kernel<T>, blocks_for(n, 4 * kThreads), kThreads, 0, grad<T>(dx), span<T>(dy), n,
-           philox_stream(key.seed, Purpose::dropout, key.step, key.index), limit,
-           static_cast<float>(1 / (1 - p)));
+    const Apply<T> op{grad<T>(dx), span<T>(dy),
+                      philox_stream(key.seed, Purpose::dropout, key.step, key.index), limit,
+                      static_cast<float>(1 / (1 - p))};
+    each<kWide<T>>(op, dy.numel(), aligned(op.y, op.x), stream);
   });
 }
 

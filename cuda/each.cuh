@@ -1,5 +1,5 @@
-// Ops that treat every element on its own: f.at<K>(i) does the elements i .. i + K - 1. K a thread where everything
-// is aligned, and the last few one by one.
+// Ops that treat every element on its own: f.at<K>(i) does the elements i .. i + K - 1. K a thread where
+// everything is aligned, and the last few one by one.
 #pragma once
 
 #include "vector.cuh"

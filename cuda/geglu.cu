@@ -1,52 +1,66 @@
 #include "ops/geglu.h"
 
 #include "activation_math.cuh"
-#include "device_span.h"
+#include "each.cuh"
 
 namespace gmail::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
 // eq. (1); i runs over (N, C)
 template <class T>
-__global__ void forward_kernel(DeviceSpan<T> y, DeviceSpan<const T> x, int64_t N, int64_t C) {
-  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i >= N * C) return;
-  const int64_t v = i / C * 2 * C + i % C, g = v + C;
-  y[i] = store<T>(load(x[v]) * GeluErf::value(load(x[g])));
-}
+struct Forward {
+  DeviceSpan<T> y;
+  DeviceSpan<const T> x;
+  int64_t C;
+  template <int K>
+  __device__ void at(int64_t i) const {
+    const int64_t value_at = i + i / C * C;
+    const Pack<T, K> v = read_pack<K>(x, value_at), g = read_pack<K>(x, value_at + C);
+    float out[K];
+    for (int k = 0; k < K; ++k) out[k] = v[k] * GeluErf::value(g[k]);
+    write_pack<K>(y, i, out);
+  }
+};
 
 // eq. (2)
 template <class T>
-__global__ void backward_kernel(GradSpan<T> dx, DeviceSpan<const T> dy, DeviceSpan<const T> x, int64_t N,
-                                int64_t C) {
-  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i >= N * C) return;
-  const int64_t v = i / C * 2 * C + i % C, g = v + C;
-  const float d = load(dy[i]), gate = load(x[g]);
-  dx.put(v, d * GeluErf::value(gate));
-  dx.put(g, d * load(x[v]) * GeluErf::slope(gate));
-}
+struct Backward {
+  GradSpan<T> dx;
+  DeviceSpan<const T> dy, x;
+  int64_t C;
+  template <int K>
+  __device__ void at(int64_t i) const {
+    const int64_t value_at = i + i / C * C;
+    const Pack<T, K> d = read_pack<K>(dy, i), v = read_pack<K>(x, value_at),
+                     g = read_pack<K>(x, value_at + C);
+    float dv[K], dg[K];
+    for (int k = 0; k < K; ++k) {
+      dv[k] = d[k] * GeluErf::value(g[k]);
+      dg[k] = d[k] * v[k] * GeluErf::slope(g[k]);
+    }
+    put_pack<K>(dx, value_at, dv);
+    put_pack<K>(dx, value_at + C, dg);
+  }
+};
 
 }  // namespace
 
 void geglu_forward(Tensor& y, const Tensor& x, Stream stream) {
   const auto [N, C] = geglu_sizes(x, y);
-  if (N * C == 0) return;
   with_device_type(x.dtype(), [&, N = N, C = C](auto zero) {
     using T = decltype(zero);
-    launch(stream, forward_kernel<T>, blocks_for(N * C, kThreads), kThreads, 0, span<T>(y), span<T>(x), N, C);
+    const Forward<T> op{span<T>(y), span<T>(x), C};
+    each<kWide<T>>(op, N * C, C % kWide<T> == 0 && aligned(op.y, op.x), stream);
   });
 }
 
 void geglu_backward(Grad dx, const Tensor& dy, const Tensor& x, Stream stream) {
   const auto [N, C] = geglu_sizes(x, dy);
-  if (!dx || N * C == 0) return;
+  if (!dx) return;
   with_device_type(x.dtype(), [&, N = N, C = C](auto zero) {
     using T = decltype(zero);
-    launch(stream, backward_kernel<T>, blocks_for(N * C, kThreads), kThreads, 0, grad<T>(dx), span<T>(dy),
-           span<T>(x), N, C);
+    const Backward<T> op{grad<T>(dx), span<T>(dy), span<T>(x), C};
+    each<kWide<T>>(op, N * C, C % kWide<T> == 0 && aligned(op.dx, op.dy, op.x), stream);
   });
 }
 

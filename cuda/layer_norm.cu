@@ -107,7 +107,8 @@ __global__ void __launch_bounds__(kRows* kWarp, 1)
   if (n < N) backward_row<T, K, kWarpRow>(dx, in, n, C, [](int, float, float) {});
 }
 
-// eq. (2) and the partial sums of (3): partial (blocks, 2, C). Each warp of the blocks takes every so-many-th row.
+// eq. (2) and the partial sums of (3): partial (blocks, 2, C). Each warp of the blocks takes every so-many-th
+// row.
 template <class T, int K>
 __global__ void __launch_bounds__(kRows* kWarp, sizeof(T) == 2 && K > 1 ? 2 : 1)
     backward_sums_kernel(GradSpan<T> dx, DeviceSpan<float> partial, Inputs<T> in, int64_t N, int C) {

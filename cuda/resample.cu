@@ -1,30 +1,51 @@
 #include "ops/resample.h"
 
-#include "device_span.h"
+#include "each.cuh"
 
 namespace gmail::cuda {
 namespace {
 
 constexpr int kThreads = 256;
 
-// eq. (1); i runs over y (B, 2H, 2W, C)
+// eq. (1); i runs over x (B, H, W, C): each pack is read once and written to its four places in y
 template <class T>
-__global__ void upsample_kernel(DeviceSpan<T> y, DeviceSpan<const T> x, GridSizes s) {
-  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i >= 4 * s.B * s.H * s.W * s.C) return;
-  const int64_t c = i % s.C, w = i / s.C % (2 * s.W), h = i / (s.C * 2 * s.W);  // h runs over (b, 2H)
-  y[i] = x[(h / 2 * s.W + w / 2) * s.C + c];
-}
+struct Upsample {
+  DeviceSpan<T> y;
+  DeviceSpan<const T> x;
+  GridSizes s;
+  // the first of the four; the others are s.C and a line of y on
+  __device__ int64_t corner(int64_t i) const {
+    const int64_t token = i / s.C, h = token / s.W, w = token - h * s.W;  // h runs over (b, H)
+    return (4 * h * s.W + 2 * w) * s.C + (i - token * s.C);
+  }
+  template <int K>
+  __device__ void at(int64_t i) const {
+    const Pack<T, K> v = read_pack<K>(x, i);
+    float out[K];
+    for (int k = 0; k < K; ++k) out[k] = v[k];
+    const int64_t begin = corner(i), line = 2 * s.W * s.C;
+    write_pack<K>(y, begin, out);
+    write_pack<K>(y, begin + s.C, out);
+    write_pack<K>(y, begin + line, out);
+    write_pack<K>(y, begin + line + s.C, out);
+  }
+};
 
 // eq. (2); i runs over x (B, H, W, C)
 template <class T>
-__global__ void upsample_gradient(GradSpan<T> dx, DeviceSpan<const T> dy, GridSizes s) {
-  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i >= s.B * s.H * s.W * s.C) return;
-  const int64_t c = i % s.C, w = i / s.C % s.W, h = i / (s.C * s.W);
-  const int64_t line = 2 * s.W * s.C, at = 2 * h * line + 2 * w * s.C + c;
-  dx.put(i, (load(dy[at]) + load(dy[at + s.C])) + (load(dy[at + line]) + load(dy[at + line + s.C])));
-}
+struct UpsampleGradient {
+  GradSpan<T> dx;
+  Upsample<const T> from;  // y is dy
+  template <int K>
+  __device__ void at(int64_t i) const {
+    const int64_t begin = from.corner(i), line = 2 * from.s.W * from.s.C, C = from.s.C;
+    const Pack<T, K> a = read_pack<K>(from.y, begin), b = read_pack<K>(from.y, begin + C);
+    const Pack<T, K> c = read_pack<K>(from.y, begin + line), d = read_pack<K>(from.y, begin + line + C);
+    float out[K];
+    for (int k = 0; k < K; ++k) out[k] = (a[k] + b[k]) + (c[k] + d[k]);
+    put_pack<K>(dx, i, out);
+  }
+};
 
 // Where element i of the fine image (B, H r, W r, C) stands in the coarse one (B, H, W, C r r): eq. (3).
 __device__ int64_t coarse_index(int64_t i, GridSizes s, int64_t r) {
@@ -68,22 +89,20 @@ void unshuffle(const char* op, Grad coarse, const Tensor& fine, int r, Stream st
 
 void upsample_nearest_forward(Tensor& y, const Tensor& x, Stream stream) {
   const GridSizes s = grid_sizes("upsample_nearest", x, y, 2, 1);
-  if (y.numel() == 0) return;
   with_device_type(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch(stream, upsample_kernel<T>, blocks_for(y.numel(), kThreads), kThreads, 0, span<T>(y), span<T>(x),
-           s);
+    const Upsample<T> op{span<T>(y), span<T>(x), s};
+    each<kWide<T>>(op, x.numel(), s.C % kWide<T> == 0 && aligned(op.y, op.x), stream);
   });
 }
 
 void upsample_nearest_backward(Grad dx, const Tensor& dy, Stream stream) {
   if (!dx) return;
   const GridSizes s = grid_sizes("upsample_nearest", dx.t, dy, 2, 1);
-  if (dx.t.numel() == 0) return;
   with_device_type(dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    launch(stream, upsample_gradient<T>, blocks_for(dx.t.numel(), kThreads), kThreads, 0, grad<T>(dx),
-           span<T>(dy), s);
+    const UpsampleGradient<T> op{grad<T>(dx), {span<T>(dy), {}, s}};
+    each<kWide<T>>(op, dx.t.numel(), s.C % kWide<T> == 0 && aligned(op.dx, op.from.y), stream);
   });
 }
 

@@ -1,6 +1,6 @@
-// Ops that treat each row on its own. A row of up to kHeldRow elements belongs to a warp, which reads it once and holds
-// it in registers; a longer one to a block, which reads it again from the cache. A row that is not there is the whole
-// team's to leave, so no lane misses a shuffle.
+// Ops that treat each row on its own. A row of up to kHeldRow elements belongs to a warp, which reads it once
+// and holds it in registers; a longer one to a block, which reads it again from the cache. A row that is not
+// there is the whole team's to leave, so no lane misses a shuffle.
 #pragma once
 
 #include "reduce.cuh"

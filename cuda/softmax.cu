@@ -6,29 +6,51 @@ namespace gmail::cuda {
 namespace {
 
 // eq. (1)
-template <class T>
-__global__ void forward_kernel(DeviceSpan<T> y, DeviceSpan<const T> x, int64_t N, int64_t C) {
-  const int64_t n = row();
+template <class T, int K, bool kWarpRow>
+__global__ void __launch_bounds__(kRows* kWarp)
+    forward_kernel(DeviceSpan<T> y, DeviceSpan<const T> x, int64_t N, int C) {
+  using Threads = Team<kWarpRow>;
+  const int64_t n = Threads::row();
   if (n >= N) return;
+  const Row<T, K, kWarpRow> xs(x, n * C, C);
   float m = Max::kNone, sum = 0;
-  for (int64_t c = lane(); c < C; c += kWarp) m = Max::of(m, load(x[n * C + c]));
-  m = warp_reduce<Max>(m);
-  for (int64_t c = lane(); c < C; c += kWarp) sum += expf(load(x[n * C + c]) - m);
-  const float inverse = 1 / warp_reduce<Sum>(sum);
-  for (int64_t c = lane(); c < C; c += kWarp) y[n * C + c] = store<T>(expf(load(x[n * C + c]) - m) * inverse);
+  each_pack<K, kWarpRow>(C, [&](int j, int c) {
+    const Pack<T, K> v = xs.at(j, c);
+    for (int k = 0; k < K; ++k) m = Max::of(m, v[k]);
+  });
+  m = Threads::template reduce<Max>(m);
+  each_pack<K, kWarpRow>(C, [&](int j, int c) {
+    const Pack<T, K> v = xs.at(j, c);
+    for (int k = 0; k < K; ++k) sum += expf(v[k] - m);
+  });
+  const float inverse = 1 / Threads::template reduce<Sum>(sum);
+  each_pack<K, kWarpRow>(C, [&](int j, int c) {
+    const Pack<T, K> v = xs.at(j, c);
+    float out[K];
+    for (int k = 0; k < K; ++k) out[k] = expf(v[k] - m) * inverse;
+    write_pack<K>(y, n * C + c, out);
+  });
 }
 
 // eq. (2)
-template <class T>
-__global__ void backward_kernel(GradSpan<T> dx, DeviceSpan<const T> dy, DeviceSpan<const T> y, int64_t N,
-                                int64_t C) {
-  const int64_t n = row();
+template <class T, int K, bool kWarpRow>
+__global__ void __launch_bounds__(kRows* kWarp, 1)
+    backward_kernel(GradSpan<T> dx, DeviceSpan<const T> dy, DeviceSpan<const T> y, int64_t N, int C) {
+  const int64_t n = Team<kWarpRow>::row();
   if (n >= N) return;
+  const Row<T, K, kWarpRow> dys(dy, n * C, C), ys(y, n * C, C);
   float dot = 0;
-  for (int64_t c = lane(); c < C; c += kWarp) dot += load(dy[n * C + c]) * load(y[n * C + c]);
-  dot = warp_reduce<Sum>(dot);
-  for (int64_t c = lane(); c < C; c += kWarp)
-    dx.put(n * C + c, load(y[n * C + c]) * (load(dy[n * C + c]) - dot));
+  each_pack<K, kWarpRow>(C, [&](int j, int c) {
+    const Pack<T, K> d = dys.at(j, c), p = ys.at(j, c);
+    for (int k = 0; k < K; ++k) dot += d[k] * p[k];
+  });
+  dot = Team<kWarpRow>::template reduce<Sum>(dot);
+  each_pack<K, kWarpRow>(C, [&](int j, int c) {
+    const Pack<T, K> d = dys.at(j, c), p = ys.at(j, c);
+    float out[K];
+    for (int k = 0; k < K; ++k) out[k] = p[k] * (d[k] - dot);
+    put_pack<K>(dx, n * C + c, out);
+  });
 }
 
 }  // namespace
@@ -37,7 +59,12 @@ void softmax_forward(Tensor& y, const Tensor& x, Stream stream) {
   const auto [N, C] = softmax_sizes(y, x);
   with_device_type(x.dtype(), [&, N = N, C = C](auto zero) {
     using T = decltype(zero);
-    launch_rows(stream, forward_kernel<T>, N, span<T>(y), span<T>(x), N, C);
+    const auto ys = span<T>(y);
+    const DeviceSpan<const T> xs = span<T>(x);
+    with_row<T>(C, aligned(ys, xs), [&](auto width, auto warp_row) {
+      launch_teams<warp_row.value>(stream, forward_kernel<T, width.value, warp_row.value>, N, ys, xs, N,
+                                   static_cast<int>(C));
+    });
   });
 }
 
@@ -46,7 +73,12 @@ void softmax_backward(Grad dx, const Tensor& dy, const Tensor& y, Stream stream)
   const auto [N, C] = softmax_sizes(dy, y);
   with_device_type(y.dtype(), [&, N = N, C = C](auto zero) {
     using T = decltype(zero);
-    launch_rows(stream, backward_kernel<T>, N, grad<T>(dx), span<T>(dy), span<T>(y), N, C);
+    const GradSpan<T> dxs = grad<T>(dx);
+    const DeviceSpan<const T> dys = span<T>(dy), ys = span<T>(y);
+    with_row<T>(C, aligned(dxs, dys, ys), [&](auto width, auto warp_row) {
+      launch_teams<warp_row.value>(stream, backward_kernel<T, width.value, warp_row.value>, N, dxs, dys, ys,
+                                   N, static_cast<int>(C));
+    });
   });
 }
 

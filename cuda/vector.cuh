@@ -1,5 +1,5 @@
-// K neighbouring elements in one access of 16 bytes (or two, or one of 8), as memory likes it: K = kWide<T> where
-// every address is a multiple of 16 bytes, K = 1 where it is not. A kernel is written once for any K.
+// K neighbouring elements in one access of 16 bytes (or two, or one of 8), as memory likes it: K = kWide<T>
+// where every address is a multiple of 16 bytes, K = 1 where it is not. A kernel is written once for any K.
 #pragma once
 
 #include <type_traits>

@@ -15,6 +15,7 @@ TEST_CASE("concat: gradients along each dimension", "[device]") {
       return concat(tape, {v[0], v[1], v[0]}, dim);
     };
     CHECK_GRAD(f, {random({2, 3, 5}, 1), random(Shape{2, 3, 5}.with(dim, 4), 2)});
+    CHECK_GRAD(f, {random({2, 3, 8}, 1), random(Shape{2, 3, 8}.with(dim, 16), 2)});
   }
 }
 
@@ -35,6 +36,7 @@ TEST_CASE("slice: gradients, overlapping and apart", "[device]") {
       return mul(tape, slice(tape, v[0], dim, 0, 2), slice(tape, v[0], dim, 1, 3));
     };
     CHECK_GRAD(f, {random({3, 4, 5}, 1)});
+    CHECK_GRAD(f, {random({3, 4, 8}, 1)});
   }
   const Context ctx;
   Tape tape(ctx, false);

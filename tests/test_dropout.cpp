@@ -31,6 +31,11 @@ TEST_CASE("dropout: element i is kept if u_i >= p, and dx has the mask of y") {
   CHECK(close(single.to(DType::float64), y.value, 1e-6) == "");
 }
 
+TEST_CASE("dropout: gradients") {
+  const auto f = [](Tape& tape, const std::vector<Var>& v) { return dropout(tape, v[0], 0.3, {5, 6, 7}); };
+  CHECK_GRAD(f, {random({3, 7, 5}, 1)});
+}
+
 TEST_CASE("dropout: a gradient that is added to") {
   const Tensor dy = Tensor::full({10}, 1, DType::float64);
   Tensor once = Tensor::zeros({10}, DType::float64), sum = Tensor::full({10}, 5, DType::float64);

@@ -11,6 +11,7 @@ TEST_CASE("gather_rows: gradients, also when the rows are taken twice", "[device
   const Tensor index = Tensor::from(std::vector<int32_t>{2, 0, 4}, {3});
   const auto f = [&](Tape& tape, const std::vector<Var>& v) { return gather_rows(tape, v[0], index); };
   CHECK_GRAD(f, {random({3, 5, 7}, 1)});
+  CHECK_GRAD(f, {random({3, 5, 8}, 1)});
   const auto twice = [&](Tape& tape, const std::vector<Var>& v) {
     return mul(tape, gather_rows(tape, v[0], index),
                gather_rows(tape, v[0], Tensor::from(std::vector<int32_t>{2, 1, 4}, {3})));

@@ -11,6 +11,7 @@ TEST_CASE("geglu: gradients", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) { return geglu(tape, v[0]); };
   CHECK_GRAD(f, {random({3, 7, 10}, 1)});
   CHECK_GRAD(f, {random({1, 2}, 1)});
+  CHECK_GRAD(f, {random({3, 5, 32}, 1)});
 }
 
 TEST_CASE("geglu: the second half is the gate") {

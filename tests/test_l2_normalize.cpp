@@ -13,6 +13,7 @@ TEST_CASE("l2_normalize: gradients, also where the norm is below eps", "[device]
   const auto f = [](Tape& tape, const std::vector<Var>& v) { return l2_normalize(tape, v[0]); };
   CHECK_GRAD(f, {random({3, 7, 5}, 1)});
   CHECK_GRAD(f, {random({1, 40}, 2)});
+  CHECK_GRAD(f, {random({2, 1032}, 2)});  // longer than a warp's row
   CHECK_GRAD([](Tape& tape, const std::vector<Var>& v) { return l2_normalize(tape, v[0], 100.0); },
              {random({3, 5}, 3)});
 }

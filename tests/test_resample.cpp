@@ -10,6 +10,7 @@ using namespace gmail::test;
 TEST_CASE("upsample_nearest: gradients and values", "[device]") {
   const auto f = [](Tape& tape, const std::vector<Var>& v) { return upsample_nearest(tape, v[0]); };
   CHECK_GRAD(f, {random({2, 3, 5, 7}, 1)});
+  CHECK_GRAD(f, {random({2, 3, 5, 8}, 1)});
   CHECK_GRAD(f, {random({1, 1, 1, 1}, 1)});
   const Context ctx;
   Tape tape(ctx, false);

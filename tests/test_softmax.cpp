@@ -15,6 +15,8 @@ TEST_CASE("softmax: gradients", "[device]") {
   CHECK_GRAD(f, {random({3, 7, 5}, 1)});
   CHECK_GRAD(f, {random({37, 19}, 2)});
   CHECK_GRAD(f, {random({1, 33}, 3)});
+  CHECK_GRAD(f, {random({2, 264}, 4)});
+  CHECK_GRAD(f, {random({2, 1032}, 5)});  // longer than a warp's row
 }
 
 TEST_CASE("softmax: large logits, masked logits, NaN, one column") {
