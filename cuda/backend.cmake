@@ -41,10 +41,13 @@ function(gmail_add_cuda_backend target)
   target_include_directories(${target} PRIVATE cuda)
   target_compile_definitions(${target} PRIVATE GMAIL_CUDA=1)
   target_compile_options(${target} PRIVATE
-    "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Werror=all-warnings;-Xcompiler=-Wall,-Wextra>")
+    "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Werror=all-warnings;-Xcompiler=-Wall,-Wextra;-Xptxas=-v>")
   target_link_libraries(${target} PRIVATE CUDA::cudart_static CUDA::cublasLt)
   set_target_properties(${target} PROPERTIES CUDA_STANDARD 20 CUDA_EXTENSIONS OFF
                                              CUDA_ARCHITECTURES "${GMAIL_CUDA_ARCHITECTURES}")
+  # What ptxas says of registers goes to a file beside each object: scripts/check_spills.sh reads them
+  set_target_properties(${target} PROPERTIES
+    CUDA_COMPILER_LAUNCHER "${CMAKE_SOURCE_DIR}/scripts/ptxas_log.sh;${CMAKE_CUDA_COMPILER_LAUNCHER}")
 endfunction()
 
 # A .cu file belongs to one language in a folder: an emulated build includes each from a .cpp file of its own.
