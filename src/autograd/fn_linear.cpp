@@ -26,6 +26,9 @@ Tensor in_type_of(const Tape& tape, const Tensor& w, DType type) {
 }  // namespace
 
 Var linear(Tape& tape, const Var& x, const Var& w, const Var& b, const Var& residual, double alpha) {
+  if (tape.logging())
+    return tape.log(residual ? "linear_add" : "linear", "linear.h (1-2)", {x, w, b, residual},
+                    [=](Tape& t, const Vars& v) { return linear(t, v[0], v[1], v[2], v[3], alpha); });
   Tensor y = tape.empty(x.shape().with(x.shape().rank() - 1, w.size(0)), x.dtype());
   const Tensor weight = in_type_of(tape, w.value, x.dtype());
   GMAIL_RUN(tape.ctx(), linear_forward, y, x.value, weight, b.value, residual.value, alpha);
@@ -64,6 +67,9 @@ Var mlp(Tape& tape, const Var& x, const Var& w1, const Var& b1, const Var& w2, c
 }
 
 Var matmul(Tape& tape, const Var& a, const Var& b, bool transpose_a, bool transpose_b) {
+  if (tape.logging())
+    return tape.log("matmul", "matmul.h (1-2)", {a, b},
+                    [=](Tape& t, const Vars& v) { return matmul(t, v[0], v[1], transpose_a, transpose_b); });
   const int rank = a.shape().rank();
   GMAIL_CHECK(rank >= 2 && b.shape().rank() == rank, "[matmul] ranks differ: a ", a.shape(), ", b ",
               b.shape());
@@ -79,6 +85,9 @@ Var matmul(Tape& tape, const Var& a, const Var& b, bool transpose_a, bool transp
 }
 
 Var conv2d(Tape& tape, const Var& x, const Var& w, const Var& b, int stride, int pad) {
+  if (tape.logging())
+    return tape.log("conv2d", "conv2d.h (1-3)", {x, w, b},
+                    [=](Tape& t, const Vars& v) { return conv2d(t, v[0], v[1], v[2], stride, pad); });
   Tensor y = tape.empty(conv2d_shape(x.shape(), w.shape(), stride, pad), x.dtype());
   GMAIL_RUN(tape.ctx(), conv2d_forward, y, x.value, w.value, b.value, stride, pad);
   return tape.record(y, {x, w, b}, [=, &tape](const Tensor& dy) {
@@ -91,6 +100,10 @@ Var conv2d(Tape& tape, const Var& x, const Var& w, const Var& b, int stride, int
 
 Var attention(Tape& tape, const Var& q, const Var& k, const Var& v, int heads,
               const AttentionMask& mask_anywhere) {
+  if (tape.logging())
+    return tape.log("attention", "attention.h (1-3)", {q, k, v}, [=](Tape& t, const Vars& in) {
+      return attention(t, in[0], in[1], in[2], heads, mask_anywhere);
+    });
   const AttentionMask mask{mask_anywhere.causal, tape.ctx().here(mask_anywhere.keys)};
   Tensor o = tape.empty(q.shape(), q.dtype()),
          l = tape.empty({q.size(0), heads, q.size(1)}, statistics_of(q.dtype()));

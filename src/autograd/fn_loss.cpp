@@ -15,6 +15,10 @@ Var here(Tape& tape, const Var& v, DType type) {
 
 Var softmax_cross_entropy(Tape& tape, const Var& logits, const Tensor& targets_anywhere,
                           const Tensor& mask_anywhere) {
+  if (tape.logging())
+    return tape.log("cross_entropy", "cross_entropy.h (1-2)", {logits}, [=](Tape& t, const Vars& v) {
+      return softmax_cross_entropy(t, v[0], targets_anywhere, mask_anywhere);
+    });
   const Tensor targets = tape.ctx().here(targets_anywhere), mask = tape.ctx().here(mask_anywhere);
   const DType type = statistics_of(logits.dtype());
   Tensor loss = tape.empty({1}, type), l = tape.empty({logits.size(0)}, type);
@@ -27,6 +31,9 @@ Var softmax_cross_entropy(Tape& tape, const Var& logits, const Tensor& targets_a
 
 Var info_nce(Tape& tape, const Var& a_in, const Var& b_in, const Var& scale_in,
              const InfoNceOptions& options_anywhere) {
+  if (tape.logging())
+    return tape.log("info_nce", "contrastive.h (1-3)", {a_in, b_in, scale_in},
+                    [=](Tape& t, const Vars& v) { return info_nce(t, v[0], v[1], v[2], options_anywhere); });
   const InfoNceOptions options{options_anywhere.symmetric, tape.ctx().here(options_anywhere.group)};
   const DType type = statistics_of(a_in.dtype());
   const Var a = cast(tape, a_in, type), b = cast(tape, b_in, type), log_scale = here(tape, scale_in, type);
@@ -42,6 +49,9 @@ Var info_nce(Tape& tape, const Var& a_in, const Var& b_in, const Var& scale_in,
 }
 
 Var sigmoid_loss(Tape& tape, const Var& a_in, const Var& b_in, const Var& scale_in, const Var& bias_in) {
+  if (tape.logging())
+    return tape.log("sigmoid_loss", "contrastive.h (4)", {a_in, b_in, scale_in, bias_in},
+                    [=](Tape& t, const Vars& v) { return sigmoid_loss(t, v[0], v[1], v[2], v[3]); });
   const DType type = statistics_of(a_in.dtype());
   const Var a = cast(tape, a_in, type), b = cast(tape, b_in, type), log_scale = here(tape, scale_in, type),
             bias = here(tape, bias_in, type);
@@ -59,6 +69,10 @@ Var sigmoid_loss(Tape& tape, const Var& a_in, const Var& b_in, const Var& scale_
 
 Var weighted_mse(Tape& tape, const Var& prediction, const Tensor& target_anywhere,
                  const Tensor& weight_anywhere) {
+  if (tape.logging())
+    return tape.log("weighted_mse", "mse.h (1-2)", {prediction}, [=](Tape& t, const Vars& v) {
+      return weighted_mse(t, v[0], target_anywhere, weight_anywhere);
+    });
   const DType type = statistics_of(prediction.dtype());
   const Tensor target = here(tape, Var(target_anywhere), prediction.dtype()).value;
   const Tensor weight = weight_anywhere ? here(tape, Var(weight_anywhere), type).value : Tensor();

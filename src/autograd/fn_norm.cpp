@@ -8,6 +8,9 @@
 namespace gmail {
 
 Var layer_norm(Tape& tape, const Var& x, const Var& w, const Var& b, double eps) {
+  if (tape.logging())
+    return tape.log("layer_norm", "layer_norm.h (1-3)", {x, w, b},
+                    [=](Tape& t, const Vars& v) { return layer_norm(t, v[0], v[1], v[2], eps); });
   const Shape rows{x.value.numel() / x.size(-1)};
   Tensor y = tape.empty(x.shape(), x.dtype()), mu = tape.empty(rows, statistics_of(x.dtype())),
          r = tape.empty(rows, statistics_of(x.dtype()));
@@ -19,6 +22,10 @@ Var layer_norm(Tape& tape, const Var& x, const Var& w, const Var& b, double eps)
 }
 
 Var group_norm(Tape& tape, const Var& x, const Var& w, const Var& b, int groups, double eps, bool silu) {
+  if (tape.logging())
+    return tape.log(
+        silu ? "group_norm_silu" : "group_norm", "group_norm.h (1-3)", {x, w, b},
+        [=](Tape& t, const Vars& v) { return group_norm(t, v[0], v[1], v[2], groups, eps, silu); });
   const Shape statistics{x.size(0), groups};
   Tensor y = tape.empty(x.shape(), x.dtype()), mu = tape.empty(statistics, statistics_of(x.dtype()));
   Tensor r = tape.empty(statistics, statistics_of(x.dtype()));
@@ -31,6 +38,9 @@ Var group_norm(Tape& tape, const Var& x, const Var& w, const Var& b, int groups,
 }
 
 Var softmax(Tape& tape, const Var& x) {
+  if (tape.logging())
+    return tape.log("softmax", "softmax.h (1-2)", {x},
+                    [=](Tape& t, const Vars& v) { return softmax(t, v[0]); });
   Tensor y = tape.empty(x.shape(), x.dtype());
   GMAIL_RUN(tape.ctx(), softmax_forward, y, x.value);
   return tape.record(y, {x}, [=, &tape](const Tensor& dy) {
@@ -40,6 +50,9 @@ Var softmax(Tape& tape, const Var& x) {
 }
 
 Var l2_normalize(Tape& tape, const Var& x, double eps) {
+  if (tape.logging())
+    return tape.log("l2_normalize", "l2_normalize.h (1-2)", {x},
+                    [=](Tape& t, const Vars& v) { return l2_normalize(t, v[0], eps); });
   Tensor y = tape.empty(x.shape(), x.dtype()),
          norm = tape.empty({x.value.numel() / x.size(-1)}, statistics_of(x.dtype()));
   GMAIL_RUN(tape.ctx(), l2_normalize_forward, y, norm, x.value, eps);

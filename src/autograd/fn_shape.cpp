@@ -8,6 +8,9 @@
 namespace gmail {
 
 Var embedding(Tape& tape, const Var& table, const Tensor& ids_anywhere) {
+  if (tape.logging())
+    return tape.log("embedding", "embedding.h (1-2)", {table},
+                    [=](Tape& t, const Vars& v) { return embedding(t, v[0], ids_anywhere); });
   const Tensor ids = tape.ctx().here(ids_anywhere);
   std::vector<int64_t> sizes(ids.shape().sizes().begin(), ids.shape().sizes().end());
   sizes.push_back(table.size(-1));
@@ -21,6 +24,9 @@ Var embedding(Tape& tape, const Var& table, const Tensor& ids_anywhere) {
 }
 
 Var gather_rows(Tape& tape, const Var& x, const Tensor& index_anywhere) {
+  if (tape.logging())
+    return tape.log("gather_rows", "gather_rows.h (1-2)", {x},
+                    [=](Tape& t, const Vars& v) { return gather_rows(t, v[0], index_anywhere); });
   const Tensor index = tape.ctx().here(index_anywhere);
   Tensor y = tape.empty({x.size(0), x.size(-1)}, x.dtype());
   GMAIL_RUN(tape.ctx(), gather_rows_forward, y, x.value, index);
@@ -31,6 +37,9 @@ Var gather_rows(Tape& tape, const Var& x, const Tensor& index_anywhere) {
 }
 
 Var concat(Tape& tape, const std::vector<Var>& parts, int dim) {
+  if (tape.logging())
+    return tape.log("concat", "concat.h (1-2)", parts,
+                    [=](Tape& t, const Vars& v) { return concat(t, v, dim); });
   GMAIL_CHECK(!parts.empty(), "[concat] nothing to join");
   std::vector<Tensor> values;
   int64_t total = 0;
@@ -51,6 +60,9 @@ Var concat(Tape& tape, const std::vector<Var>& parts, int dim) {
 }
 
 Var slice(Tape& tape, const Var& x, int dim, int64_t begin, int64_t end) {
+  if (tape.logging())
+    return tape.log("slice", "concat.h (1-2)", {x},
+                    [=](Tape& t, const Vars& v) { return slice(t, v[0], dim, begin, end); });
   GMAIL_CHECK(0 <= begin && begin <= end && end <= x.size(dim), "[slice] ", begin, " to ", end,
               " of dimension ", dim, " of ", x.shape());
   Tensor y = tape.empty(x.shape().with(dim, end - begin), x.dtype());
@@ -62,6 +74,9 @@ Var slice(Tape& tape, const Var& x, int dim, int64_t begin, int64_t end) {
 }
 
 Var reshape(Tape& tape, const Var& x, const Shape& shape) {
+  if (tape.logging())
+    return tape.log("reshape", "no work", {x},
+                    [=](Tape& t, const Vars& v) { return reshape(t, v[0], shape); });
   return tape.record(x.value.reshape(shape), {x}, [=, &tape](const Tensor& dy) { tape.pass(x, dy); });
 }
 
@@ -72,6 +87,9 @@ Var from_host(Tape& tape, const Var& x) {
 }
 
 Var upsample_nearest(Tape& tape, const Var& x) {
+  if (tape.logging())
+    return tape.log("upsample_nearest", "resample.h (1-2)", {x},
+                    [=](Tape& t, const Vars& v) { return upsample_nearest(t, v[0]); });
   Tensor y = tape.empty({x.size(0), 2 * x.size(1), 2 * x.size(2), x.size(3)}, x.dtype());
   GMAIL_RUN(tape.ctx(), upsample_nearest_forward, y, x.value);
   return tape.record(y, {x}, [=, &tape](const Tensor& dy) {
@@ -81,6 +99,9 @@ Var upsample_nearest(Tape& tape, const Var& x) {
 }
 
 Var pixel_shuffle(Tape& tape, const Var& x, int r) {
+  if (tape.logging())
+    return tape.log("pixel_shuffle", "resample.h (3)", {x},
+                    [=](Tape& t, const Vars& v) { return pixel_shuffle(t, v[0], r); });
   GMAIL_CHECK(r >= 1 && x.size(3) % (r * r) == 0, "[pixel_shuffle] the channels of ", x.shape(),
               " are no multiple of ", r, " squared");
   Tensor y = tape.empty({x.size(0), x.size(1) * r, x.size(2) * r, x.size(3) / (r * r)}, x.dtype());
@@ -92,6 +113,9 @@ Var pixel_shuffle(Tape& tape, const Var& x, int r) {
 }
 
 Var pixel_unshuffle(Tape& tape, const Var& x, int r) {
+  if (tape.logging())
+    return tape.log("pixel_unshuffle", "resample.h (4)", {x},
+                    [=](Tape& t, const Vars& v) { return pixel_unshuffle(t, v[0], r); });
   GMAIL_CHECK(r >= 1 && x.size(1) % r == 0 && x.size(2) % r == 0, "[pixel_unshuffle] the grid of ", x.shape(),
               " is no multiple of ", r);
   Tensor y = tape.empty({x.size(0), x.size(1) / r, x.size(2) / r, x.size(3) * r * r}, x.dtype());

@@ -1,6 +1,7 @@
 #include "autograd/tape.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/dispatch.h"
 #include "ops/broadcast.h"
@@ -31,6 +32,7 @@ Var Tape::leaf(Tensor value, GradSlot& slot) {
 }
 
 Var Tape::record_always(Tensor y, Backward backward) {
+  GMAIL_CHECK(!logging(), "[tape] an op that does not call log() cannot be audited");
   if (!recording()) return Var(std::move(y));
   const int id = new_slot(y);
   nodes_.push_back({id, std::move(backward)});
@@ -38,13 +40,24 @@ Var Tape::record_always(Tensor y, Backward backward) {
 }
 
 Var Tape::record(Tensor y, std::initializer_list<Var> inputs, Backward backward) {
+  GMAIL_CHECK(!logging(), "[tape] an op that does not call log() cannot be audited");
   const bool tracked = std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.tracked(); });
   return tracked ? record_always(std::move(y), std::move(backward)) : Var(std::move(y));
 }
 
 Var Tape::record(Tensor y, const std::vector<Var>& inputs, Backward backward) {
+  GMAIL_CHECK(!logging(), "[tape] an op that does not call log() cannot be audited");
   const bool tracked = std::any_of(inputs.begin(), inputs.end(), [](const Var& v) { return v.tracked(); });
   return tracked ? record_always(std::move(y), std::move(backward)) : Var(std::move(y));
+}
+
+Var Tape::log(const std::string& name, const std::string& equations, const Vars& inputs,
+              std::function<Var(Tape&, const Vars&)> again) {
+  OpLog* const log = std::exchange(log_, nullptr);  // an op made of others is one op
+  const Var y = again(*this, inputs);
+  log_ = log;
+  log_->push_back({name, equations, inputs, std::move(again), y, Tensor()});
+  return y;
 }
 
 Grad Tape::want(const Var& v) {
@@ -112,6 +125,9 @@ void Tape::backward(const std::vector<Var>& ys, const std::vector<Tensor>& dys) 
     if (!slot.grad) continue;  // nothing downstream used it
     const Tensor dy = std::move(slot.grad);
     slot.grad = Tensor();
+    if (logging())
+      for (OpCall& call : *log_)
+        if (call.y.id == node.output) call.dy = dy;
     node.backward(dy);
   }
 }

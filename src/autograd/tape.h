@@ -15,6 +15,7 @@
 
 #include <functional>
 #include <initializer_list>
+#include <string>
 #include <vector>
 
 #include "core/context.h"
@@ -35,6 +36,20 @@ struct Var {
   [[nodiscard]] int64_t size(int dim) const { return value.size(dim); }
   [[nodiscard]] DType dtype() const { return value.dtype(); }
 };
+
+class Tape;
+using Vars = std::vector<Var>;
+
+// An op as an audit keeps it (train/audit.h): its name, the header in ops/ and the equations there that it
+// computes, what went in, what came out, the gradient that arrived, and how to run it again, alone.
+struct OpCall {
+  std::string name, equations;
+  Vars inputs;  // absent: an optional argument that was not given
+  std::function<Var(Tape&, const Vars&)> again;
+  Var y;
+  Tensor dy;  // absent: none arrived
+};
+using OpLog = std::vector<OpCall>;
 
 // Where the gradient of a leaf arrives, outside the tape. `written` says that `grad` holds something to add
 // to; zero_grad() of the optimiser resets it, so micro-batches accumulate by themselves.
@@ -86,6 +101,14 @@ class Tape {
   [[nodiscard]] Tensor grad(const Var& v) const;  // absent if v got no gradient
   [[nodiscard]] size_t nodes() const { return nodes_.size(); }
 
+  // From now on every op is kept in `log`. An op's function begins with
+  //   if (tape.logging()) return tape.log("name", "header.h (1-2)", inputs, again);
+  // again(tape, inputs) is the function itself; record() refuses an op that does not say what it is.
+  void log_to(OpLog& log) { log_ = &log; }
+  [[nodiscard]] bool logging() const { return log_ != nullptr; }
+  [[nodiscard]] Var log(const std::string& name, const std::string& equations, const Vars& inputs,
+                        std::function<Var(Tape&, const Vars&)> again);
+
  private:
   struct Slot {
     Tensor grad;
@@ -102,6 +125,7 @@ class Tape {
   const Context& ctx_;
   Mode mode_;
   bool consumed_ = false, saw_leaf_ = false;
+  OpLog* log_ = nullptr;
   std::vector<Slot> slots_;
   std::vector<Node> nodes_;
 };
