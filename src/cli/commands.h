@@ -20,5 +20,6 @@ void add_eval(Program& program);
 void add_demo(Program& program);
 void add_info(Program& program);
 void add_bench(Program& program);
+void add_audit(Program& program);
 
 }  // namespace gmail::cli

@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
     add_eval(program);
     add_demo(program);
     add_bench(program);
+    add_audit(program);
     add_info(program);
     program.parse(argc, argv);
     return 0;

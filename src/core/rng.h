@@ -26,7 +26,8 @@ enum class Purpose : uint8_t {
   world_caption,
   caption_choice,
   test,
-  bench
+  bench,
+  audit
 };
 
 using PhiloxBlock = std::array<uint32_t, 4>;
