@@ -168,7 +168,7 @@ TEST_CASE("gmail audit: wrong input ends with code 2 and says what") {
   desk.refused("audit --train tune --model model.json", {"tune"});
   desk.refused("audit --train align --model none.json", {"none.json"});
   desk.refused("audit --train generator --model model.json", {"--unet is required"});
-  desk.refused("audit --train align --model model.json --batch 1", {"batch of 1"});
+  desk.refused("audit --train align --model model.json --batch 2", {"batch of 2", "at least 3"});
   desk.refused("audit --train pretrain --model model.json --tokens 25", {"25 tokens"});
   desk.refused("audit --train align --model model.json --repeats 0", {"--repeats"});
   desk.refused("audit --train align --model model.json --precision bf16", {"--precision bf16", "fp32"});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -23,7 +24,7 @@ std::string short_number(double v) {
   return format(unit == 0 || v >= 99.95 ? "%.0f%s" : v >= 9.995 ? "%.1f%s" : "%.2f%s", v, units[unit]);
 }
 
-std::string error_text(double e) { return e == 0 ? "0" : format("%.0e", e); }
+std::string error_text(double e) { return e == 0 ? "0" : std::isnan(e) ? "nan" : format("%.0e", e); }
 
 std::string joined(const Shape& shape) {
   std::string text;
