@@ -121,26 +121,26 @@ __global__ void __launch_bounds__(kForwardThreads)
   float* const bias = reinterpret_cast<float*>(values + room * kRow<kD>);  // (room)
   const Begin at(blockIdx.x / blocks, a);
   const int q0 = static_cast<int>(blockIdx.x % blocks) * rounds * kForwardWarps * 16;
-  const int end =
-      q0 + rounds * kForwardWarps * 16 + a.shift;  // the first key that no query of the block sees
-  const int steps = ((a.causal && end < a.Tk ? end : a.Tk) + kKeys - 1) / kKeys;
+  const int seen = q0 + rounds * kForwardWarps * 16 + a.shift;  // keys that some query of the block sees
+  const int end = a.causal && seen < a.Tk ? seen : a.Tk;
   for (int round = 0; round < rounds; ++round) {
     const int i0 = q0 + (round * kForwardWarps + static_cast<int>(threadIdx.x) / kWarp) * 16;
     Queries<kD> queries;
     queries.q.load(q, at.q, i0, a.Tq, a);
-    for (int step = 0; step < steps; ++step) {
-      const int j0 = step * kKeys, place = step % held * kKeys;
-      if (place == 0 && (steps > held || round == 0)) {
+    for (int begin = 0; begin < end; begin += room) {
+      if (round == 0 || end > room) {
         __syncthreads();
-        load_rows<kD>(keys, k, at.k, j0, room, a.Tk, a);
-        load_rows<kD>(values, v, at.k, j0, room, a.Tk, a);
-        load_bias(bias, j0, room, at, a);
+        load_rows<kD>(keys, k, at.k, begin, room, a.Tk, a);
+        load_rows<kD>(values, v, at.k, begin, room, a.Tk, a);
+        load_bias(bias, begin, room, at, a);
         copies_wait();
         __syncthreads();
       }
-      if (i0 < a.Tq && (!a.causal || j0 <= i0 + 15 + a.shift))
-        queries.template add<kTiles>(keys + place * kRow<kD>, values + place * kRow<kD>, bias + place, j0, i0,
-                                     a);
+      if (i0 >= a.Tq) continue;
+      const int last = a.causal && i0 + 16 + a.shift < end ? i0 + 16 + a.shift : end;  // of these queries
+      GMAIL_NO_UNROLL
+      for (int j = 0; j < room && begin + j < last; j += kKeys)
+        queries.template add<kTiles>(keys + j * kRow<kD>, values + j * kRow<kD>, bias + j, begin + j, i0, a);
     }
     queries.put({o}, l, at, i0, a);
   }

@@ -214,14 +214,14 @@ TEST_CASE("attention: tensor-core tiles with masks and other numbers of keys") {
   CHECK(agrees({1, 1, 128, 140, 70, {true, {}}}) == "");
 }
 
-TEST_CASE("attention: tensor-core tiles of heads that fill no tile, of rows that are not aligned") {
+TEST_CASE("attention: tensor-core tiles of odd head sizes and of rows that are not aligned") {
   CHECK(agrees({1, 3, 24, 20, 30}) == "");
   CHECK(agrees({2, 3, 21, 20, 30}) == "");
   CHECK(agrees({1, 1, 70, 20, 30}) == "");
   CHECK(agrees({.B = 1, .heads = 1, .D = 32, .Tq = 20, .Tk = 30, .offset = 1}) == "");
 }
 
-TEST_CASE("attention: tensor-core tiles add to gradients, and leave out what is not wanted") {
+TEST_CASE("attention: tensor-core tiles add to gradients or leave them out") {
   CHECK(agrees({.B = 1, .heads = 3, .D = 32, .Tq = 20, .Tk = 30, .add = true}) == "");
   CHECK(agrees({.B = 1, .heads = 1, .D = 32, .Tq = 300, .Tk = 30, .add = true}) == "");
   CHECK(agrees({.B = 1, .heads = 1, .D = 20, .Tq = 20, .Tk = 30, .add = true, .want_k = false}) == "");
