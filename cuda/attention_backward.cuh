@@ -58,7 +58,8 @@ struct OwnQueries {
         for (int n = 0; n < 4; ++n) sum += low(x[n]) * low(y[n]) + high(x[n]) * high(y[n]);
       }
       delta[r / 2][r % 2] = quad_reduce<Sum>(sum);
-      l[r / 2][r % 2] = there ? in.l[at.l + i] * kLog2E : 0;
+      const float saved = there ? in.l[at.l + i] : 0;
+      l[r / 2][r % 2] = saved == kMinusInfinity ? 0 : saved * kLog2E;  // sees nothing: exp(-inf - 0) = 0
     }
   }
 
@@ -232,10 +233,15 @@ template <int kD, int kOwn>
 void launch_backward(Gradients out, const Inputs& in, const AttentionSizes& s, const Heads& a,
                      Stream stream) {
   const int64_t tiles = std::max<int64_t>(1, (s.Tq + 16 * kOwn - 1) / (16 * kOwn));
-  const int64_t most = tiles <= kBackwardWarps<kD, kOwn> ? kBackwardWarps<kD, kOwn> : 8;
+  const int64_t stages = s.Tk > kStepKeys ? 2 : 1;
+  const size_t fixed = stages * sizeof(Stage<kD>);
+  const size_t a_warp = 32 * kOwn * (kRow<kD> + kRow<kStepKeys>)*sizeof(bf16);
+  const auto fit = static_cast<int64_t>((most_shared() - fixed) / a_warp);  // an A100 has less than an H200
+  const int64_t most =
+      std::min<int64_t>(fit, tiles <= kBackwardWarps<kD, kOwn> ? kBackwardWarps<kD, kOwn> : 8);
   const int64_t blocks = (tiles + most - 1) / most, warps = (tiles + blocks - 1) / blocks;
-  const int64_t stages = s.Tk > kStepKeys ? 2 : 1, rows = 16 * kOwn * warps;
-  const size_t shared = stages * sizeof(Stage<kD>) + 2 * rows * (kRow<kD> + kRow<kStepKeys>)*sizeof(bf16);
+  const int64_t rows = 16 * kOwn * warps;
+  const size_t shared = fixed + warps * a_warp;
   Tensor dk_parts, dv_parts;
   if (blocks > 1 && out.dk) dk_parts = temporary({blocks, out.size}, DType::float32, stream);
   if (blocks > 1 && out.dv) dv_parts = temporary({blocks, out.size}, DType::float32, stream);

@@ -100,7 +100,8 @@ struct Queries {
       const float total = quad_reduce<Sum>(sum[half]);
       const int i = first + lane() / 4 + 8 * half;
       one_over[half] = total == 0 ? 0 : 1 / total;
-      if (lane() % 4 == 0 && i < a.Tq) l[at.l + i] = total == 0 ? 0 : kLn2 * m[half] + logf(total);
+      if (lane() % 4 == 0 && i < a.Tq)
+        l[at.l + i] = total == 0 ? kMinusInfinity : kLn2 * m[half] + logf(total);
     }
     GMAIL_UNROLL
     for (int c = 0; c < kD / 32; ++c) put_rows(to, o[c], one_over, at.q, first, a.Tq, 32 * c, a);

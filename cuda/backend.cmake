@@ -45,37 +45,34 @@ function(gmail_add_cuda_backend target)
   target_link_libraries(${target} PRIVATE CUDA::cudart_static CUDA::cublasLt)
   set_target_properties(${target} PROPERTIES CUDA_STANDARD 20 CUDA_EXTENSIONS OFF
                                              CUDA_ARCHITECTURES "${GMAIL_CUDA_ARCHITECTURES}")
-  # What ptxas says of registers goes to a file beside each object: scripts/check_spills.sh reads them
-  set_target_properties(${target} PROPERTIES
-    CUDA_COMPILER_LAUNCHER "${CMAKE_SOURCE_DIR}/scripts/ptxas_log.sh;${CMAKE_CUDA_COMPILER_LAUNCHER}")
+  # What ptxas says of registers goes to a file beside each object: scripts/check_spills.sh reads them.
+  set_target_properties(${target} PROPERTIES CUDA_COMPILER_LAUNCHER ${CMAKE_SOURCE_DIR}/scripts/ptxas_log.sh)
 endfunction()
 
-# A .cu file belongs to one language in a folder: an emulated build includes each from a .cpp file of its own.
-function(gmail_add_emulated_backend target)  # and flags for the kernels
-  file(GLOB emulator CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/emulator/*.cpp)
-  list(FILTER emulator EXCLUDE REGEX "/race.cpp|/test_")
-  foreach(kernel IN LISTS GMAIL_CUDA_SOURCES)
-    get_filename_component(op ${kernel} NAME_WE)
-    file(CONFIGURE OUTPUT emulated/${target}/${op}.cpp CONTENT "#include \"${kernel}\"\n")
-    list(APPEND kernels ${CMAKE_BINARY_DIR}/emulated/${target}/${op}.cpp)
+# Flags belong to a file, not to a file of a target, and so does the language of a .cu file: each target compiles
+# kernels, and the tests with kernels in them, by way of .cpp files of its own. nvcc does not warn of conversions either.
+function(gmail_compile_emulated target flags)  # and files
+  foreach(file IN LISTS ARGN)
+    get_filename_component(name ${file} NAME_WE)
+    set(own ${CMAKE_BINARY_DIR}/emulated/${target}/${name}.cpp)
+    file(CONFIGURE OUTPUT ${own} CONTENT "#include \"${file}\"\n")
+    set_source_files_properties(${own} PROPERTIES COMPILE_OPTIONS "-Wno-conversion;${flags}")
+    target_sources(${target} PRIVATE ${own})
   endforeach()
-  # nvcc does not warn of conversions either
-  set_source_files_properties(${kernels} PROPERTIES COMPILE_OPTIONS "-Wno-conversion;${ARGN}")
-  target_sources(${target} PRIVATE ${emulator} ${kernels} cuda/blas.cpp cuda/dnn_graphs.cpp)
-  target_include_directories(${target} PRIVATE cuda)
-  gmail_sees_emulator(${target})
-endfunction()
-
-function(gmail_sees_emulator target)
   target_compile_definitions(${target} PRIVATE GMAIL_CUDA=1 GMAIL_EMULATED=1)
   target_include_directories(${target} PRIVATE cuda tests/emulator tests/emulator/include)
 endfunction()
 
+function(gmail_add_emulated_backend target)  # and flags for the kernels
+  file(GLOB emulator CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/emulator/*.cpp)
+  list(FILTER emulator EXCLUDE REGEX "/race.cpp|/test_")
+  target_sources(${target} PRIVATE ${emulator} cuda/blas.cpp cuda/dnn_graphs.cpp)
+  gmail_compile_emulated(${target} "${ARGN}" ${GMAIL_CUDA_SOURCES})
+endfunction()
+
 function(gmail_add_emulator_tests target)  # the emulator's own, planted bugs and all
   file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/emulator/test_*.cpp)
-  set_source_files_properties(${tests} PROPERTIES COMPILE_OPTIONS "-Wno-conversion;${ARGN}")
-  target_sources(${target} PRIVATE ${tests})
-  gmail_sees_emulator(${target})
+  gmail_compile_emulated(${target} "${ARGN}" ${tests})
 endfunction()
 
 # The kernels' accesses to memory go to the race detector, which stands in for ThreadSanitizer's library.

@@ -1,5 +1,5 @@
 // Sums over the rows of K functions of (row, column), the shape of every weight's gradient: out_k[c] = sum_n
-// f_k(n, c). The rows are cut into chunks that depend on N alone; each chunk adds its rows in order, and so are
+// f_k(n, c). The rows are cut into chunks that depend on N alone; each chunk adds its rows in order, and so
 // the chunks added: the same bits in every run.
 //   f(n, c, v)           gives the K values of one column
 //   f.at<V>(n, c, v)     those of V neighbouring columns, if f says how many: F::kVector, where f.wide(C)

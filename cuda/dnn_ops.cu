@@ -29,7 +29,8 @@ __global__ void add_kernel(GradSpan<T> to, DeviceSpan<const T> from, int64_t n) 
 
 bool fell_back(const std::string& what, const std::string& why) {
   const std::lock_guard lock(record().mutex);
-  record().reasons[what] = why;
+  std::string& reasons = record().reasons[what];
+  if (reasons.find(why) == std::string::npos) reasons += (reasons.empty() ? "" : "; ") + why;
   return false;
 }
 

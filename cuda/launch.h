@@ -30,6 +30,7 @@ struct At {
 
 constexpr int kWarp = 32, kMaxThreads = 1024;
 constexpr size_t kPlainShared = size_t{48} << 10U;  // more must be asked for
+[[nodiscard]] size_t most_shared();                 // bytes that a block can have if it asks
 
 #if defined(__CUDACC__) || GMAIL_EMULATED
 template <class... P, class... A>

@@ -25,6 +25,12 @@ std::string why_unusable() {
   return count > 0 ? "" : "there is no CUDA device";
 }
 
+size_t most_shared() {
+  int bytes = 0;
+  CUDA_CHECK(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
+  return static_cast<size_t>(bytes);
+}
+
 bool is_emulated() {
 #if GMAIL_EMULATED
   return true;

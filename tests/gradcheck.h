@@ -30,6 +30,9 @@ using Function = std::function<Var(Tape&, const std::vector<Var>&)>;
 // schedules, and once with inputs at addresses that no wide access may use. An emulated build leaves the
 // finite differences to the others.
 
+// That part of it alone, for sizes whose finite differences take too long; "" without a device.
+[[nodiscard]] std::string device_agrees(const Function& f, const std::vector<Tensor>& inputs);
+
 // The same function in float must agree with double: forward and gradients.
 [[nodiscard]] std::string float_agrees(const Function& f, const std::vector<Tensor>& inputs,
                                        double rtol = 1e-4);

@@ -13,10 +13,6 @@
 #include "ops/broadcast.h"
 #include "train/audit.h"
 
-#if GMAIL_CUDA
-#include "core/device_memory.h"
-#endif
-
 using namespace gmail;
 using namespace gmail::test;
 
@@ -78,10 +74,8 @@ AuditStep step_with(Planted planted) {
 
 std::vector<Context> backends() {
   std::vector<Context> all(1);
-#if GMAIL_CUDA
-  for (const DType type : {DType::float32, DType::bfloat16})
-    all.push_back({Device::cuda, cuda::make_stream(), type, std::make_shared<Arena>(Device::cuda)});
-#endif
+  if (why_no_cuda().empty())
+    for (const DType type : {DType::float32, DType::bfloat16}) all.push_back(make_cuda_context(type));
   return all;
 }
 
@@ -92,7 +86,7 @@ AuditReport run(const Context& ctx, Planted planted, bool all = false) {
 
 }  // namespace
 
-TEST_CASE("audit: a sound step passes, alone and as a whole") {
+TEST_CASE("audit: a sound step passes, alone and as a whole", "[device]") {
   for (const Context& ctx : backends()) {
     const AuditReport report = run(ctx, Planted::nothing);
     INFO(name_of(ctx.device) << " " << name_of(ctx.precision) << ": op " << report.total.forward.alone << " "
@@ -114,7 +108,7 @@ TEST_CASE("audit: a sound step passes, alone and as a whole") {
   }
 }
 
-TEST_CASE("audit: what is planted is found where it stands, and nowhere else") {
+TEST_CASE("audit: what is planted is found where it stands, and nowhere else", "[device]") {
   for (const Context& ctx : backends()) {
     if (ctx.precision == DType::bfloat16) continue;  // a thousandth is less than its rounding
     for (const Planted planted : {Planted::result, Planted::gradient, Planted::nan}) {

@@ -36,7 +36,8 @@ void check_same(const ParamList& params, const Gradients& a, const Gradients& b)
   CHECK(close(a.y, b.y, 1e-12) == "");
   for (size_t i = 0; i < params.size(); ++i) {
     INFO(params[i]->name);
-    if (a.grads[i] && b.grads[i]) CHECK(close(a.grads[i], b.grads[i], 1e-12, 1e-15) == "");
+    // a key's bias changes nothing: its gradient is rounding, of sums of about 1
+    if (a.grads[i] && b.grads[i]) CHECK(close(a.grads[i], b.grads[i], 1e-12, 1e-14) == "");
     CHECK(a.grads[i].defined() == b.grads[i].defined());
   }
 }

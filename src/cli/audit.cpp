@@ -15,7 +15,7 @@ namespace gmail::cli {
 namespace {
 
 struct Options {
-  std::string train, model, unet, precision = "fp32", out;
+  std::string train, model, unet, out;
   AuditSizes sizes;
   bool all = false, quiet = false;
   int repeats = 3;
@@ -41,7 +41,6 @@ void setup(Command& c, Options& o) {
   c.option("unet", o.unet, "generator: the U-Net's config.json");
   c.option("batch", o.sizes.batch, "examples");
   c.option("tokens", o.sizes.tokens, "longest text");
-  c.option("precision", o.precision, "of the activations: fp32 | bf16 (cuda)")->one_of({"fp32", "bf16"});
   c.flag("all", o.all, "a line for each op of the tape, not for equal ops together");
   c.option("repeats", o.repeats, "timed runs of each op, of which the fastest counts");
   c.option("tolerance", o.tolerance, "of an op alone; 0 = 1e-5 in fp32 (2e-3 with TF32), 2e-2 in bf16");
@@ -103,10 +102,6 @@ void run(Command& c, Options& o) {
                                     {"--layers", o.layers},
                                     {"--heads", int64_t{o.heads}}})
     GMAIL_INPUT(value >= 1, name, ": expected at least 1, found ", value);
-  Context ctx = c.ctx();
-  ctx.precision = o.precision == "bf16" ? DType::bfloat16 : DType::float32;
-  GMAIL_INPUT(ctx.precision == DType::float32 || ctx.device == Device::cuda,
-              "--precision bf16: the CPU computes in fp32 (--device cuda)");
   o.sizes.seed = c.common().seed;
   make_parent_dirs(o.out);
   AuditOptions options{.all = o.all, .repeats = o.repeats, .tolerance = o.tolerance};
@@ -116,7 +111,7 @@ void run(Command& c, Options& o) {
     progress->update(done);
   };
   const AuditReport report = audit(
-      ctx, [&] { return make_step(o); }, options);
+      c.ctx(), [&] { return make_step(o); }, options);
   progress.reset();
   std::cout << audit_table(report);
   if (!o.out.empty()) write_atomically(o.out, audit_json(report).dump(2) + "\n");

@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "cli/program.h"
+#include "core/cuda_options.h"
 #include "core/device_memory.h"
 
 namespace gmail::cli {
@@ -16,6 +17,15 @@ Context make_context(const Common& common) {
               ": the CPU computes in float32; bfloat16 needs --device cuda",
               cuda || missing.empty() ? "" : ": ", missing);
   if (!cuda) return {};
+  const std::string no_cudnn = why_no_cudnn();
+  GMAIL_INPUT(common.conv != "cudnn" || no_cudnn.empty(), "--conv cudnn: ", no_cudnn);
+  GMAIL_INPUT(common.attention != "cudnn" || no_cudnn.empty(), "--attention cudnn: ", no_cudnn);
+  const bool automatic = common.conv == "auto" && no_cudnn.empty() && why_not_cuda_by_default().empty();
+  cuda_options().conv = common.conv == "cudnn" || automatic ? ConvEngine::cudnn : ConvEngine::own;
+  cuda_options().attention = common.attention == "cudnn"   ? AttentionEngine::cudnn
+                             : common.attention == "naive" ? AttentionEngine::naive
+                                                           : AttentionEngine::own;
+  cuda_options().tf32 = common.tf32;
   return make_cuda_context(common.precision == "bf16" ? DType::bfloat16 : DType::float32);
 }
 

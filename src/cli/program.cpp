@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/build_info.h"
+#include "core/cuda_options.h"
 #include "core/parallel_for.h"
 #include "io/json.h"
 
@@ -66,6 +67,11 @@ Command::Command(CLI::App& parent, const std::string& name, const std::string& h
   option("device", common_.device, "auto | cpu | cuda")->one_of({"auto", "cpu", "cuda"});
   option("precision", common_.precision, "fp32 | bf16 (on cuda): of products and activations")
       ->one_of({"fp32", "bf16"});
+  option("conv", common_.conv, "auto | own | cudnn: who convolves on cuda; auto is cudnn where it is found")
+      ->one_of({"auto", "own", "cudnn"});
+  option("attention", common_.attention, "own | cudnn (bf16) | naive: who attends on cuda")
+      ->one_of({"own", "cudnn", "naive"});
+  flag("tf32", common_.tf32, "float32 products on cuda may round their inputs to 10 bits (TF32)");
   option("threads", common_.threads, "CPU threads, 0 = one per core");
   option("seed", common_.seed, "seed of all random numbers");
   app_->final_callback([this] { start(); });
@@ -95,6 +101,9 @@ void Command::start() {
   set_num_threads(common_.threads);
   if (common_.device == "cuda" || common_.precision != "fp32") (void)ctx();  // refuses at once
   run_(*this);
+  if (common_.conv != "cudnn" && common_.attention != "cudnn") return;
+  for (const auto& [what, why] : cudnn_fallbacks())
+    std::cerr << "not by cuDNN: " << what << ": " << why << '\n';
 }
 
 const Context& Command::ctx() const {

@@ -23,7 +23,8 @@ namespace gmail::cli {
 // Options that every command has.
 struct Common {
   std::string config;
-  std::string device = "auto", precision = "fp32";
+  std::string device = "auto", precision = "fp32", conv = "auto", attention = "own";
+  bool tf32 = false;
   int threads = 0;
   uint64_t seed = 0;
 };

@@ -19,6 +19,10 @@ struct CudaOptions {
 
 [[nodiscard]] CudaOptions& cuda_options();
 
+// The two below, in every build.
+[[nodiscard]] std::string why_no_cudnn();
+[[nodiscard]] std::map<std::string, std::string> cudnn_fallbacks();
+
 namespace cuda {
 [[nodiscard]] std::string why_no_cudnn();  // "" if this build and machine have a cuDNN that can be used
 // What our own kernels did although cuDNN was asked for, and why: "attention forward B 2 .." -> "..".

@@ -79,6 +79,14 @@ Flops image_tower_flops(const ClipConfig& c, int64_t images) {
   return sum;
 }
 
+Flops last_block_flops_left_out(const TowerConfig& c, int64_t batch, int64_t tokens) {
+  const int64_t rows = batch * (tokens - 1), W = c.hidden_size;
+  Flops sum = product(rows, W, 2 * W);  // q, out
+  sum += product(rows, W, 2 * c.intermediate_size);
+  sum += attention_flops(batch, tokens - 1, tokens, W);
+  return sum;
+}
+
 Flops text_tower_flops(const ClipConfig& c, int64_t texts, int64_t tokens) {
   Flops sum = tower_flops(c.text, texts, tokens);
   sum += product(texts, c.text.hidden_size, c.projection_dim);

@@ -16,6 +16,11 @@ namespace gmail {
 struct Flops {
   double forward = 0, backward = 0;
   [[nodiscard]] double step() const { return forward + backward; }
+  Flops& operator-=(const Flops& other) {
+    forward -= other.forward;
+    backward -= other.backward;
+    return *this;
+  }
   Flops& operator+=(const Flops& other) {
     forward += other.forward;
     backward += other.backward;
@@ -24,6 +29,9 @@ struct Flops {
 };
 
 [[nodiscard]] Flops image_tower_flops(const ClipConfig& config, int64_t images);
+// What a tower's last block leaves out, since one token of `tokens` leaves it: q, out and MLP of the others.
+// The counts of the towers include it.
+[[nodiscard]] Flops last_block_flops_left_out(const TowerConfig& tower, int64_t batch, int64_t tokens);
 // ids to embeddings, `tokens` a text
 [[nodiscard]] Flops text_tower_flops(const ClipConfig& config, int64_t texts, int64_t tokens);
 // the logits (N, N) of image and text embeddings

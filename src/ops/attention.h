@@ -5,7 +5,7 @@
 //   (2)  dv_j = sum_i p_ij do_i,   dp_ij = do_i . v_j,   ds_ij = p_ij (dp_ij - do_i . o_i)
 //   (3)  dq_i = scale sum_j ds_ij k_j,   dk_j = scale sum_i ds_ij q_i
 // Saved for backward: o and l (B, heads, Tq); p is computed again, so nothing of size Tq x Tk outlives a
-// head. A row whose keys are all masked gives o = 0 and no gradient.
+// head. A row whose keys are all masked gives o = 0, l = -inf and no gradient.
 #pragma once
 
 #include "ops/grad.h"

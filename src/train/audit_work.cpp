@@ -19,6 +19,11 @@ Products products_of(const OpCall& call) {
   const double out = call.y ? count(call.y.value.numel()) : 0;
   const auto tracked = [&](size_t i) { return in[i].tracked() ? 1.0 : 0.0; };
   if (is_linear(call)) return {2 * out * count(in[1].size(1)), tracked(0) + tracked(1)};
+  if (call.name == "mlp") {  // two products of one size each: dw of both, dh if anything before asks, dx
+    const bool hidden = in[0].tracked() || in[1].tracked() || (in[2] && in[2].tracked());
+    const double products = tracked(3) + (hidden ? 1 : 0) + tracked(1) + tracked(0);
+    return {4 * out * count(in[1].size(0)), products / 2};
+  }
   if (call.name == "conv2d")
     return {2 * out * count(in[1].value.numel() / in[1].size(0)), tracked(0) + tracked(1)};
   if (call.name == "matmul") {
@@ -53,7 +58,7 @@ bool reads(const OpCall& call, size_t i) {
 
 // Is the gradient of input i dy itself, handed on without work?
 bool passes(const OpCall& call, size_t i) {
-  if (call.name == "reshape" || (is_linear(call) && i == 3)) return true;
+  if (call.name == "reshape" || (is_linear(call) && i == 3) || (call.name == "mlp" && i == 5)) return true;
   return call.name == "add" && call.inputs[i].value.numel() == call.y.value.numel();
 }
 

@@ -52,11 +52,14 @@ bool is_pinned(const void* p) {
   return static_cast<const std::byte*>(p) < static_cast<const std::byte*>(begin) + bytes;
 }
 std::chrono::steady_clock::duration passed{};
-bool says_capturing = false;  // whatever a stream does
+size_t shared_bytes = size_t{227} << 10U;  // that a block can have
+bool says_capturing = false;               // whatever a stream does
 }  // namespace
 
 namespace emulator {
 void set_free_memory(size_t bytes) { memory().free = bytes; }
+size_t shared_memory() { return shared_bytes; }
+void set_shared_memory(size_t bytes) { shared_bytes = bytes; }
 const Counts& counts() { return runtime().counts; }
 void enqueue(void* stream, std::function<void()> work) {
   Runtime& r = runtime();
@@ -101,6 +104,10 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (device != 0) return cudaErrorInvalidValue;
   *properties = {"emulator", kMemory, 9, 0, 2};
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = static_cast<int>(shared_bytes);
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidValue; }
@@ -202,8 +209,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
   const bool records = recording() && stream == runtime().recorded;
-  *status = records || says_capturing ? cudaStreamCaptureStatusActive
-                                                        : cudaStreamCaptureStatusNone;
+  *status = records || says_capturing ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {

@@ -17,7 +17,6 @@ namespace {
 
 constexpr size_t kStack = size_t{64} << 10U;
 constexpr unsigned kWarp = 32, kMaxThreads = 1024;
-constexpr size_t kMaxShared = size_t{227} << 10U;
 enum class State : uint8_t { fresh, ready, at_block, at_warp, done };
 
 struct Thread {
@@ -162,8 +161,8 @@ void check(const Launch& l) {
   else if (l.grid.x == 0 || l.grid.y == 0 || l.grid.z == 0 || l.grid.x > 0x7fffffffU || l.grid.y > 65535 ||
            l.grid.z > 65535)
     wrong << "a grid of " << l.grid.x << " x " << l.grid.y << " x " << l.grid.z;
-  else if (l.shared_bytes > kMaxShared)
-    wrong << l.shared_bytes << " bytes of shared memory; there are " << kMaxShared;
+  else if (l.shared_bytes > shared_memory())
+    wrong << l.shared_bytes << " bytes of shared memory; there are " << shared_memory();
   if (!wrong.str().empty()) throw Failure(std::string(l.name) + ": " + wrong.str());
 }
 
