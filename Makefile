@@ -14,7 +14,7 @@ BENCH_FLAGS ?=
 FLICKR8K ?= ../shared/data/flickr8k
 GMAIL := $(BUILD)/gmail
 
-.PHONY: build deps demo test test-emulated test-gpu bench repro-flickr8k tabletop-weights lint format install clean help
+.PHONY: build deps demo test test-emulated test-gpu audit bench repro-flickr8k tabletop-weights lint format install clean help
 
 build:  ## build the program, the library and the tests (the default)
 	@# An existing build folder keeps its generator; a configuration that failed half-way starts anew.
@@ -48,6 +48,9 @@ test-emulated:  ## the CUDA kernels without a GPU: every test under ASan and UBS
 test-gpu: build  ## every op and model on the GPU against the CPU; skipped where there is none
 	@why=$$($(GMAIL) info --device cuda 2>&1 >/dev/null) || { echo "test-gpu: skipped: $$why"; exit 0; }; \
 	  $(BUILD)/gmail_tests "[device]"
+
+audit: build  ## each training step of the method, op by op, against the CPU in float64
+	@for step in pretrain align generator caption; do $(GMAIL) audit --config data/audit/$$step.json || exit 1; done
 
 bench: build  ## time the workloads on this CPU
 	$(GMAIL) bench cpu $(BENCH_FLAGS)
