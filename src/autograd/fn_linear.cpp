@@ -45,9 +45,8 @@ Var linear(Tape& tape, const Var& x, const Var& w, const Var& b, const Var& resi
 Var mlp(Tape& tape, const Var& x, const Var& w1, const Var& b1, const Var& w2, const Var& b2, Activation act,
         const Var& residual) {
   if (tape.logging())
-    return tape.log("mlp", "mlp.h (1-3)", {x, w1, b1, w2, b2, residual}, [=](Tape& t, const Vars& v) {
-      return mlp(t, v[0], v[1], v[2], v[3], v[4], act, v[5]);
-    });
+    return tape.log("mlp", "mlp.h (1-3)", {x, w1, b1, w2, b2, residual},
+                    [=](Tape& t, const Vars& v) { return mlp(t, v[0], v[1], v[2], v[3], v[4], act, v[5]); });
   const auto rows_of = [&](int64_t width) { return x.shape().with(x.shape().rank() - 1, width); };
   Tensor y = tape.empty(rows_of(w2.size(0)), x.dtype()), h = tape.empty(rows_of(w1.size(0)), x.dtype()),
          a = tape.empty(h.shape(), x.dtype());
