@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/device_memory.h"
+#include "core/device_timer.h"
 #include "device_span.h"
 #include "launch.h"
 
@@ -112,6 +113,18 @@ void release(void* p) noexcept {
   u.bytes -= found->second;
   u.blocks.erase(found);
   (void)cudaFree(p);
+}
+
+MemoryUse memory_use() {
+  Use& u = use();
+  const std::lock_guard lock(u.mutex);
+  return {u.bytes, u.peak};
+}
+
+void reset_peak() {
+  Use& u = use();
+  const std::lock_guard lock(u.mutex);
+  u.peak = u.bytes;
 }
 
 // --- copies and fills ---

@@ -5,16 +5,33 @@
 #include <tuple>
 
 #include "core/device_memory.h"
+#include "core/device_timer.h"
 
 namespace gmail::cuda {
 
+namespace {
+struct Arenas {
+  std::mutex mutex;
+  std::map<void*, std::shared_ptr<Arena>> of_stream;
+};
+Arenas& arenas() {
+  static Arenas all;
+  return all;
+}
+}  // namespace
+
 Tensor temporary(const Shape& shape, DType dtype, Stream stream) {
-  static std::mutex mutex;
-  static std::map<void*, std::shared_ptr<Arena>> arenas;
-  const std::lock_guard lock(mutex);
-  auto& arena = arenas[stream.handle];
+  Arenas& all = arenas();
+  const std::lock_guard lock(all.mutex);
+  auto& arena = all.of_stream[stream.handle];
   if (!arena) arena = std::make_shared<Arena>(Device::cuda);
   return Tensor::empty(shape, dtype, Device::cuda, arena);
+}
+
+void release_temporaries() {
+  Arenas& all = arenas();
+  const std::lock_guard lock(all.mutex);
+  for (const auto& [stream, arena] : all.of_stream) arena->release_cache();
 }
 
 namespace {
