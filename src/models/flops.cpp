@@ -36,7 +36,7 @@ Flops conv_flops(const Conv& c, int64_t pixels_out, Input input = Input::tracked
 // The same walk as Unet::forward: B images of side x side pixels.
 struct UnetWalk {
   int64_t B, tokens, side;
-  Flops sum;
+  Flops sum, keys;  // keys: those of the text
 
   [[nodiscard]] int64_t pixels() const { return B * side * side; }
   void resnet(const ResBlock& r) {
@@ -50,8 +50,8 @@ struct UnetWalk {
     for (const Linear* l : {&t.proj_in, &t.attn1.to_q, &t.attn1.to_k, &t.attn1.to_v, &t.attn1.to_out,
                             &t.attn2.to_q, &t.attn2.to_out, &t.ff_in, &t.ff_out, &t.proj_out})
       sum += linear_flops(*l, B * N);
-    for (const Linear* l : {&t.attn2.to_k, &t.attn2.to_v})
-      sum += linear_flops(*l, B * tokens, Input::constant);
+    keys += linear_flops(t.attn2.to_k, B * tokens, Input::constant);
+    keys += linear_flops(t.attn2.to_v, B * tokens, Input::constant);
     sum += attention_flops(B, N, N, C);
     sum += attention_flops(B, N, tokens, C);
   }
@@ -97,14 +97,43 @@ Flops contrastive_flops(const ClipConfig& c, int64_t pairs) {
   return product(pairs, c.projection_dim, pairs);
 }
 
+AlignFlops align_flops(const ClipConfig& c, int64_t pairs, int64_t rank) {
+  const int64_t side = c.image_size / c.patch_size, W = c.vision.hidden_size;
+  const int64_t rows = pairs * (side * side + 1);
+  const auto layers = static_cast<double>(c.vision.num_hidden_layers);
+  const Flops tower = image_tower_flops(c, pairs), down = product(rows, W, rank), up = product(rows, rank, W);
+  const double frozen =
+      product(rows, W, 4 * W).forward + product(rows, W, 2 * c.vision.intermediate_size).forward;
+  AlignFlops sum;
+  sum.skipped = product(pairs * side * side, 3 * c.patch_size * c.patch_size, W).forward + layers * frozen +
+                product(rows, W, 3 * W).forward;
+  sum.done = tower.forward + tower.step() - sum.skipped;
+  sum.done += layers * 4 * (down.step() + up.step()) - 3 * down.forward;  // of the first block no dX
+  sum.done += 2 * contrastive_flops(c, pairs).forward;
+  return sum;
+}
+
+Flops clipcap_flops(const ClipCapConfig& c, int64_t captions, int64_t tokens) {
+  const int64_t W = c.gpt.n_embd, prefix = c.prefix_length * W, length = c.prefix_length + tokens;
+  Flops layer = product(captions * length, W, 12 * W);
+  layer += attention_flops(captions, length, length, W);
+  const auto layers = static_cast<double>(c.gpt.n_layer);
+  Flops sum{layers * layer.forward, layers * layer.backward};
+  sum += product(captions, c.clip_dim, prefix / 2, Input::constant);
+  sum += product(captions, prefix / 2, prefix);
+  sum += product(captions * (tokens + 1), W, c.gpt.vocab_size);
+  return sum;
+}
+
 double gpt2_flops(const Gpt2Config& c, int64_t rows, int64_t tokens, int64_t past) {
   Flops layer = product(rows * tokens, c.n_embd, 12 * c.n_embd);
   layer += attention_flops(rows, tokens, past + tokens, c.n_embd);
   return static_cast<double>(c.n_layer) * layer.forward + product(rows, c.n_embd, c.vocab_size).forward;
 }
 
-Flops unet_flops(const Unet& u, int64_t images, int64_t tokens) {
-  UnetWalk walk{images, tokens, u.config.sample_size / u.config.pixel_unshuffle, {}};
+namespace {
+UnetWalk walk_of(const Unet& u, int64_t images, int64_t tokens) {
+  UnetWalk walk{images, tokens, u.config.sample_size / u.config.pixel_unshuffle, {}, {}};
   walk.sum += linear_flops(u.time_linear_1, images, Input::constant);
   walk.sum += linear_flops(u.time_linear_2, images);
   if (u.class_embedding) walk.sum += linear_flops(*u.class_embedding, images, Input::constant);
@@ -113,7 +142,14 @@ Flops unet_flops(const Unet& u, int64_t images, int64_t tokens) {
   walk.level(u.mid_block);
   for (const UnetLevel& level : u.up_blocks) walk.level(level);
   walk.sum += conv_flops(u.conv_out, walk.pixels());
-  return walk.sum;
+  walk.sum += walk.keys;
+  return walk;
+}
+}  // namespace
+
+Flops unet_flops(const Unet& u, int64_t images, int64_t tokens) { return walk_of(u, images, tokens).sum; }
+Flops text_keys_flops(const Unet& u, int64_t images, int64_t tokens) {
+  return walk_of(u, images, tokens).keys;
 }
 
 }  // namespace gmail

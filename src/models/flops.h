@@ -8,7 +8,7 @@
 #pragma once
 
 #include "models/clip.h"
-#include "models/gpt2.h"
+#include "models/clipcap.h"
 #include "models/unet.h"
 
 namespace gmail {
@@ -37,10 +37,23 @@ struct Flops {
 // the logits (N, N) of image and text embeddings
 [[nodiscard]] Flops contrastive_flops(const ClipConfig& config, int64_t pairs);
 
+// A step of stage A (gmail/align.h) on N pairs: f_r forward; f_g, frozen but for LoRA of rank r on q, k, v
+// and out and its projection, forward and backward; the logits of eq. (1), with a gradient to f_g alone.
+struct AlignFlops {
+  double done = 0;
+  double skipped = 0;  // of the backward pass: dW of what is frozen, dX below the lowest LoRA matrix
+};
+[[nodiscard]] AlignFlops align_flops(const ClipConfig& config, int64_t pairs, int64_t rank);
+
+// A captioner's step: mapper, blocks over prefix and tokens, logits for the tokens + 1 that have a target.
+[[nodiscard]] Flops clipcap_flops(const ClipCapConfig& config, int64_t captions, int64_t tokens);
+
 // Forward only: `tokens` new tokens a row after `past` cached ones, logits for the last of them.
 [[nodiscard]] double gpt2_flops(const Gpt2Config& config, int64_t rows, int64_t tokens, int64_t past);
 
 // text_keys() and forward() on square images, `tokens` a text; the text is frozen and gets no gradient.
 [[nodiscard]] Flops unet_flops(const Unet& unet, int64_t images, int64_t tokens);
+// the share of text_keys() in it
+[[nodiscard]] Flops text_keys_flops(const Unet& unet, int64_t images, int64_t tokens);
 
 }  // namespace gmail
