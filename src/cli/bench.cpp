@@ -6,6 +6,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "cli/bench_gpu.h"
 #include "cli/bench_tiny_vit.h"
 #include "cli/bench_workloads.h"
 #include "cli/commands.h"
@@ -53,21 +54,34 @@ std::vector<MakeWorkload> make_workloads(const std::string& name, const Context&
             [&ctx, seed] { return text_encode(ctx, seed, 32); }};
   if (name == "C3") return {[&ctx, seed] { return tiny_vit_step(ctx, seed); }};
   if (name == "C4")
-    return {[&ctx, seed] { return caption_decode(ctx, seed, 1); },
-            [&ctx, seed] { return caption_decode(ctx, seed, 5); }};
+    return {[&ctx, seed] { return caption_decode(ctx, seed, gpt2_small(), 1, 1, 20); },
+            [&ctx, seed] { return caption_decode(ctx, seed, gpt2_small(), 1, 5, 20); }};
   if (name == "C5") return products(seed);
   if (name == "clip-step") return {[&ctx, seed] { return clip_step(ctx, seed); }};
   GMAIL_CHECK(name == "generator-step", "[bench] unknown workload ", name);
   return {[&ctx, seed] { return generator_step(ctx, seed); }};
 }
 
-namespace {
-
-std::string list_of_names(const std::string& between) {
+std::string list_of(const std::vector<std::string>& names, const std::string& between) {
   std::string list;
-  for (const std::string& name : workload_names()) list += (list.empty() ? "" : between) + name;
+  for (const std::string& name : names) list += (list.empty() ? "" : between) + name;
   return list;
 }
+
+std::vector<std::string> chosen(const std::string& list, const std::vector<std::string>& known) {
+  if (list == "all") return known;
+  std::vector<std::string> names;
+  std::stringstream parts(list);
+  for (std::string name; std::getline(parts, name, ',');) {
+    GMAIL_INPUT(std::find(known.begin(), known.end(), name) != known.end(), "--workload: expected ",
+                list_of(known, ", "), " or all, found \"", name, "\"");
+    names.push_back(name);
+  }
+  GMAIL_INPUT(!names.empty(), "--workload: expected at least one name");
+  return names;
+}
+
+namespace {
 
 struct Options {
   std::string workload = "all", out, state;
@@ -76,7 +90,7 @@ struct Options {
 };
 
 void setup(Command& c, Options& o) {
-  c.option("workload", o.workload, list_of_names(" | ") + " | all; several with commas");
+  c.option("workload", o.workload, list_of(workload_names(), " | ") + " | all; several with commas");
   c.option("warmup", o.timing.warmup, "runs before the timed ones");
   c.option("repeats", o.timing.repeats,
            "timed runs; 0 = until there are 30 or --seconds have passed, at least 3");
@@ -85,20 +99,6 @@ void setup(Command& c, Options& o) {
   c.flag("json", o.json, "a JSON object a line instead of the table");
   c.option("out", o.out, "JSON file for the results, the machine and the build");
   c.option("state", o.state, "C3: write weights, inputs and the first losses to this file and time nothing");
-}
-
-std::vector<std::string> chosen(const std::string& list) {
-  if (list == "all") return workload_names();
-  std::vector<std::string> names;
-  std::stringstream parts(list);
-  for (std::string name; std::getline(parts, name, ',');) {
-    const auto& known = workload_names();
-    GMAIL_INPUT(std::find(known.begin(), known.end(), name) != known.end(), "--workload: expected ",
-                list_of_names(", "), " or all, found \"", name, "\"");
-    names.push_back(name);
-  }
-  GMAIL_INPUT(!names.empty(), "--workload: expected at least one name");
-  return names;
 }
 
 TimingOptions timing_options(const Options& o) {
@@ -111,7 +111,7 @@ TimingOptions timing_options(const Options& o) {
 }
 
 void run(Command& c, Options& o) {
-  const std::vector<std::string> names = chosen(o.workload);
+  const std::vector<std::string> names = chosen(o.workload, workload_names());
   const TimingOptions timing = timing_options(o);
   const Context ctx;  // the CPU's, whatever else there is
   if (!o.state.empty()) {
@@ -158,6 +158,7 @@ void add_bench(Program& program) {
   CLI::App& group = program.group("bench", "time the project's work on this machine");
   program.add<Options>(group, "cpu", "CLIP, GPT-2, training steps and matrix products on the CPU", setup,
                        run);
+  add_bench_gpu(program, group);
 }
 
 }  // namespace gmail::cli

@@ -1,4 +1,5 @@
 // The workloads that compute without training: C1, C2, C4, C5.
+#include <algorithm>
 #include <memory>
 
 #include "cli/bench_workloads.h"
@@ -11,18 +12,6 @@ namespace gmail::cli {
 namespace {
 
 constexpr int64_t kTokens = 77;
-
-ClipConfig vit_b32() {
-  ClipConfig c;
-  c.projection_dim = 512;
-  c.vision = {768, 3072, 12, 12, Activation::quick_gelu, 1e-5};
-  c.text = {512, 2048, 12, 8, Activation::quick_gelu, 1e-5};
-  c.image_size = 224;
-  c.patch_size = 32;
-  c.vocab_size = 49408;
-  c.max_position_embeddings = kTokens;
-  return c;
-}
 
 Tensor noise(const Shape& shape, uint64_t seed, uint64_t index = 0) {
   Tensor t = Tensor::empty(shape);
@@ -39,17 +28,48 @@ void freeze_tower(Tower& tower) {
 
 }  // namespace
 
+Tensor noise_on(const Context& ctx, const Shape& shape, uint64_t seed, uint64_t index) {
+  return noise(shape, seed, index).to(ctx.device).to(ctx.precision);
+}
+
+ClipConfig vit_b32() {
+  ClipConfig c;
+  c.projection_dim = 512;
+  c.vision = {768, 3072, 12, 12, Activation::quick_gelu, 1e-5};
+  c.text = {512, 2048, 12, 8, Activation::quick_gelu, 1e-5};
+  c.image_size = 224;
+  c.patch_size = 32;
+  c.vocab_size = 49408;
+  c.max_position_embeddings = kTokens;
+  return c;
+}
+
+Gpt2Config gpt2_small() {
+  return {.vocab_size = 50257, .n_positions = 1024, .n_embd = 768, .n_layer = 12, .n_head = 12};
+}
+
+ImageEncode::ImageEncode(const Context& ctx, const ClipConfig& config, uint64_t seed, int64_t batch)
+    : config_(config),
+      tower_(config),
+      images_(noise_on(ctx, {batch, config.image_size, config.image_size, 3}, seed)) {
+  tower_.init(seed);
+  ParamList params;
+  tower_.collect(params);
+  freeze(params);
+  place(params, ctx.device);
+}
+
+Tensor ImageEncode::operator()(const Context& ctx) {
+  Tape tape(ctx, false);
+  return tower_.encode(tape, Var(images_)).value;
+}
+
+double ImageEncode::flop() const { return image_tower_flops(config_, images_.size(0)).forward; }
+
 Workload image_encode(const Context& ctx, uint64_t seed, int64_t batch) {
-  const ClipConfig config = vit_b32();
-  const auto tower = std::make_shared<ImageTower>(config);
-  tower->init(seed);
-  freeze_tower(*tower);
-  const Tensor images = noise({batch, config.image_size, config.image_size, 3}, seed);
-  return {concat("C1 ViT-B/32 images x ", batch), "images", static_cast<double>(batch),
-          image_tower_flops(config, batch).forward, [=] {
-            Tape tape(ctx, false);
-            (void)tower->encode(tape, Var(images));
-          }};
+  const auto encode = std::make_shared<ImageEncode>(ctx, vit_b32(), seed, batch);
+  return {concat("C1 ViT-B/32 images x ", batch), "images", static_cast<double>(batch), encode->flop(),
+          [encode, &ctx] { (void)(*encode)(ctx); }};
 }
 
 Workload text_encode(const Context& ctx, uint64_t seed, int64_t batch) {
@@ -68,23 +88,26 @@ Workload text_encode(const Context& ctx, uint64_t seed, int64_t batch) {
           }};
 }
 
-Workload caption_decode(const Context& ctx, uint64_t seed, int beams) {
-  constexpr int64_t kPrefix = 10, kNew = 20;
+Workload caption_decode(const Context& ctx, uint64_t seed, const Gpt2Config& gpt, int64_t images, int beams,
+                        int64_t tokens) {
+  const int64_t before = std::min<int64_t>(10, gpt.n_positions - tokens);
   ClipCapConfig config;
   config.clip_dim = 1;  // the prefix is given: the mapper does not take part
   config.prefix_length = 1;
-  config.gpt = {.vocab_size = 50257, .n_positions = 1024, .n_embd = 768, .n_layer = 12, .n_head = 12};
-  config.end_id = 50256;
+  config.gpt = gpt;
+  config.end_id = static_cast<int32_t>(gpt.vocab_size - 1);
   const auto model = std::make_shared<ClipCap>(config);
   model->init(seed);
   freeze(model->params());
-  const Tensor prefix = noise({1, kPrefix, config.gpt.n_embd}, seed);
-  double flop = gpt2_flops(config.gpt, 1, kPrefix, 0);
-  for (int64_t t = 0; t + 1 < kNew; ++t) flop += gpt2_flops(config.gpt, beams, 1, kPrefix + t);
-  // the end token is forbidden until it is the 20th
-  const DecodeOptions options{.beams = beams, .min_length = kNew - 1, .max_length = kNew - 1};
+  place(model->params(), ctx.device);
+  const Tensor prefix = noise_on(ctx, {images, before, gpt.n_embd}, seed);
+  double flop = gpt2_flops(gpt, images, before, 0);
+  for (int64_t t = 0; t + 1 < tokens; ++t) flop += gpt2_flops(gpt, images * beams, 1, before + t);
+  // the end token is forbidden until it is the last
+  const DecodeOptions options{.beams = beams, .min_length = tokens - 1, .max_length = tokens - 1};
   return {concat("C4 GPT-2 ", beams == 1 ? "greedy" : concat("beam ", beams)), "tokens",
-          static_cast<double>(kNew), flop, [=] { (void)model->decode_prefix(ctx, prefix, options); }};
+          static_cast<double>(images * tokens), flop,
+          [=, &ctx] { (void)model->decode_prefix(ctx, prefix, options); }};
 }
 
 Workload matrix_product(uint64_t seed, int64_t m, int64_t n, int64_t k, bool packed) {

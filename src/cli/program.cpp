@@ -51,6 +51,10 @@ Declared Command::flag(const std::string& name, bool& variable, const std::strin
   return Declared(app_->add_flag("--" + name, variable, help));
 }
 
+void Command::preset(const std::string& name, const std::string& value) {
+  app_->get_option("--" + name)->default_val(value);
+}
+
 Declared Command::argument(const std::string& name, std::string& variable, const std::string& help) {
   return Declared(app_->add_option(name, variable, help));
 }

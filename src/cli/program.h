@@ -57,6 +57,8 @@ class Command {
   template <class T>
   Declared option(const std::string& name, T& variable, const std::string& help);
   Declared flag(const std::string& name, bool& variable, const std::string& help);
+  // another default for an option that every command has
+  void preset(const std::string& name, const std::string& value);
   // arguments without a flag
   Declared argument(const std::string& name, std::string& variable, const std::string& help);
   Declared files(const std::string& name, std::vector<std::string>& variable, const std::string& help);
