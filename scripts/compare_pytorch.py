@@ -16,7 +16,16 @@ cross entropy, AdamW; float32.
    {"name": "C3", "ms": [..], "median": M}. A turn counts with its median; the result is the median of the paired
    ratios gmail / PyTorch (below 1: gmail is faster) with a bootstrap 95% interval.
 
-Needs Python with PyTorch and NumPy. Never needed to build, test or run gmail.
+    scripts/compare_pytorch.py gpu [--workload align-b32] [--batch 256] [--precision bf16] [--cuda-graph] [--pairs 10]
+
+The step of stage A (align-b32, -b16, -l14) or the image encoder (encode-b32, ..) on the GPU. PyTorch's side is
+transformers' CLIP tower with SDPA: frozen weights in the run's precision without gradients, f_r under no_grad, LoRA
+and the projection in float32, fused AdamW; eager and torch.compile. `gmail bench gpu --workload align-b32 --state FILE`
+writes weights, images, embeddings and first losses. First the outputs are compared: embeddings and loss with PyTorch's
+in float32, then the losses of the first steps; otherwise nothing is timed. A turn is --rounds of --repeats steps by
+the device's clock. --device cpu --tiny runs the same script where there is no GPU, against an emulated build.
+
+Needs Python with PyTorch and NumPy, gpu with transformers as well. Never needed to build, test or run gmail.
 """
 
 import argparse
@@ -262,21 +271,48 @@ def compare_cpu(args):
             file.write("\n")
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("where", choices=["cpu"])
+    parser.add_argument("where", choices=["cpu", "gpu"])
     parser.add_argument("--gmail", default="build/gmail", help="the program")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--pairs", type=int, default=10)
-    parser.add_argument("--repeats", type=int, default=10, help="timed steps in a turn")
-    parser.add_argument("--warmup", type=int, default=3, help="steps before them")
-    parser.add_argument("--tolerance", type=float, default=1e-5, help="largest relative difference of the losses")
-    parser.add_argument("--compile", action="store_true", help="torch.compile instead of eager")
+    parser.add_argument("--repeats", type=int, help="timed steps in a turn (gpu: in a round); 10, gpu 50")
+    parser.add_argument("--warmup", type=int, help="steps before them; 3, gpu 20")
+    parser.add_argument("--tolerance", type=float,
+                        help="largest relative difference of the outputs; 1e-5, in bf16 1e-2")
     parser.add_argument("--out", help="write the result as JSON")
+    cpu = parser.add_argument_group("cpu")
+    cpu.add_argument("--threads", type=int, default=2)
+    cpu.add_argument("--compile", action="store_true", help="torch.compile instead of eager")
+    gpu = parser.add_argument_group("gpu")
+    gpu.add_argument("--workload", default="align-b32",
+                     choices=[f"{work}-{tower}" for work in ("align", "encode") for tower in ("b32", "b16", "l14")])
+    gpu.add_argument("--batch", type=int, default=256)
+    gpu.add_argument("--precision", default="bf16", choices=["fp32", "bf16"])
+    gpu.add_argument("--rounds", type=int, default=5, help="of --repeats steps in a turn, which counts with their median")
+    gpu.add_argument("--peers", nargs="+", default=["eager", "compile"], choices=["eager", "compile"])
+    gpu.add_argument("--cuda-graph", action="store_true", help="gmail's step as a CUDA graph")
+    gpu.add_argument("--device", default="cuda", choices=["cpu", "cuda"], help="PyTorch's")
+    gpu.add_argument("--tiny", action="store_true", help="models of a few numbers, to try the script")
     args = parser.parse_args()
-    if min(args.threads, args.repeats) < 1 or args.pairs < 2 or args.warmup < 0:
-        parser.error("threads and repeats must be positive, pairs at least 2")
-    compare_cpu(args)
+    on_gpu = args.where == "gpu"
+    defaults = {"repeats": 50 if on_gpu else 10, "warmup": 20 if on_gpu else 3,
+                "tolerance": 1e-2 if on_gpu and args.precision == "bf16" else 1e-5}
+    for name, value in defaults.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    if min(args.threads, args.repeats, args.rounds, args.batch) < 1 or args.pairs < 2 or args.warmup < 0:
+        parser.error("threads, batch, rounds and repeats must be positive, pairs at least 2")
+    return args
+
+
+def main():
+    args = arguments()
+    if args.where == "cpu":
+        return compare_cpu(args)
+    from compare_pytorch_gpu import compare_gpu  # it needs transformers
+
+    return compare_gpu(args)
 
 
 if __name__ == "__main__":
