@@ -75,7 +75,7 @@ install: build  ## install program, library, headers and data under PREFIX
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:  ## remove the build folders
-	rm -rf build build-emulated
+	rm -rf build build-emulated build-emu build-gpu
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -13,7 +13,7 @@ shift
 steps=${*:-build ops audit demo sanitizer bench}
 emulated=${EMULATED:-0}
 build="build-gpu"
-[ "$emulated" = 1 ] && build="build-emulated"
+[ "$emulated" = 1 ] && build="build-emu"
 jobs=$(nproc)
 device=cuda
 
@@ -36,7 +36,7 @@ gpu_name() {
 
 do_build() {
   local flags=(-DGMAIL_CUDA=ON -DGMAIL_CUDA_ARCHITECTURES=native)
-  [ "$emulated" = 1 ] && flags=(-DGMAIL_CUDA=EMULATED)
+  [ "$emulated" = 1 ] && flags=(-DGMAIL_CUDA=EMULATED -DCMAKE_CXX_FLAGS_RELEASE=-O1)
   [ -d "${GMAIL_DEPS_DIR:-.deps}" ] && flags+=("-DGMAIL_DEPS_DIR=$(cd "${GMAIL_DEPS_DIR:-.deps}" && pwd)")
   local cudnn=${GMAIL_CUDNN_DIR:-$(cudnn_folder)}
   [ -n "$cudnn" ] && flags+=("-DGMAIL_CUDNN_DIR=$cudnn")
@@ -47,13 +47,13 @@ do_build() {
 do_ops() { $build/gmail_tests "[device]"; }
 
 do_audit() {
-  local step precision status=0 steps="pretrain align generator caption align_b32"
-  [ "$emulated" = 1 ] && steps="pretrain align generator caption"
+  local step precision status=0 repeats=3 steps="pretrain align generator caption align_b32"
+  [ "$emulated" = 1 ] && repeats=1 steps="pretrain align generator caption"
   for step in $steps; do
     for precision in fp32 bf16; do
       echo "== $step, $precision"
       $build/gmail audit --device $device --precision $precision --config "data/audit/$step.json" --quiet \
-        --out "$out/audit_${step}_$precision.json" || status=1
+        --repeats $repeats --out "$out/audit_${step}_$precision.json" || status=1
     done
   done
   return $status
@@ -84,7 +84,7 @@ do_sanitizer() {
 
 do_bench() {
   [ "$emulated" = 1 ] && { echo "the emulator's times mean nothing"; return 77; }
-  $build/gmail bench gpu --out "$out/bench.json"
+  $build/gmail bench gpu --cuda-graph --out "$out/bench.json"
 }
 
 run_step() {

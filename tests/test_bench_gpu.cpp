@@ -87,7 +87,7 @@ TEST_CASE("device timer: it measures what lies between start and stop, and the p
   if (no_device()) return;
   const Context ctx = make_cuda_context(DType::float32);
   DeviceTimer timer(ctx);
-  CHECK_THROWS_WITH(timer.stop(), Catch::Contains("before it was started"));
+  CHECK_THROWS_WITH(timer.stop(), Contains("before it was started"));
   timer.start();
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   CHECK(timer.stop() >= 15);

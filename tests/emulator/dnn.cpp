@@ -51,23 +51,34 @@ int64_t place(const Edge& e, const Index& at) {
   return offset;
 }
 
-Values read(const Edge& e, const Tensor& t) {
+// A tensor as the work on a stream holds it: its memory, no hold on the tensor.
+struct Memory {
+  DeviceSpan<float> f;
+  DeviceSpan<bf16> b;
+  explicit Memory(Tensor t) {
+    if (t.dtype() == DType::bfloat16)
+      b = span<bf16>(t);
+    else
+      f = span<float>(t);
+  }
+};
+
+Values read(const Edge& e, const Memory& m) {
   Values v(static_cast<size_t>(count(e)));
   for (size_t i = 0; i < v.size(); ++i) {
     const int64_t at = place(e, index_of(e, static_cast<int64_t>(i)));
-    with_device_type(t.dtype(),
-                     [&](auto zero) { v[i] = static_cast<double>(load(span<decltype(zero)>(t)[at])); });
+    v[i] = static_cast<double>(m.f ? m.f[at] : load(m.b[at]));
   }
   return v;
 }
 
-void write(const Edge& e, const Values& v, Tensor t) {
+void write(const Edge& e, const Values& v, const Memory& m) {
   for (size_t i = 0; i < v.size(); ++i) {
     const int64_t at = place(e, index_of(e, static_cast<int64_t>(i)));
-    with_device_type(t.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      span<T>(t)[at] = store<T>(static_cast<float>(v[i]));
-    });
+    if (m.f)
+      m.f[at] = static_cast<float>(v[i]);
+    else
+      m.b[at] = store<bf16>(static_cast<float>(v[i]));
   }
 }
 
@@ -194,24 +205,33 @@ Prepared prepare(const std::string&, const std::function<Graph()>& describe) {
   return {std::make_shared<const Plan>(Plan{std::move(g)}), ""};
 }
 
-void run(const Prepared& prepared, const std::vector<Tensor>& given, Stream) {
-  const Graph& g = prepared.plan->graph;
+namespace {
+void interpret(const Graph& g, const std::vector<Memory>& given) {
   std::vector<bool> computed(g.edges.size(), false);
   for (const Node& n : g.nodes) computed[n.out] = true;
   Interpreter run{g, std::vector<Values>(g.edges.size())};
-  std::vector<std::pair<size_t, Tensor>> results;
+  std::vector<std::pair<size_t, Memory>> results;
   for (size_t i = 0, next = 0; i < g.edges.size(); ++i) {
     const Edge& e = g.edges[i];
     if (e.role == Edge::Role::constant) run.values[i] = {static_cast<double>(e.value)};
     if (e.role != Edge::Role::given) continue;
-    const Tensor& t = check_given(g, e, given, next++);
+    const Memory& m = given[next++];
     if (computed[i])
-      results.emplace_back(i, t);
+      results.emplace_back(i, m);
     else
-      run.values[i] = read(e, t);
+      run.values[i] = read(e, m);
   }
   for (const Node& n : g.nodes) run.compute(n);
-  for (const auto& [i, t] : results) write(g.edges[i], run.values[i], t);
+  for (const auto& [i, m] : results) write(g.edges[i], run.values[i], m);
+}
+}  // namespace
+
+void run(const Prepared& prepared, const std::vector<Tensor>& given, Stream stream) {
+  const Graph& g = prepared.plan->graph;
+  std::vector<Memory> memory;
+  for (const Edge& e : g.edges)
+    if (e.role == Edge::Role::given) memory.emplace_back(check_given(g, e, given, memory.size()));
+  emulator::enqueue(stream.handle, [plan = prepared.plan, memory] { interpret(plan->graph, memory); });
 }
 
 }  // namespace dnn
