@@ -51,6 +51,20 @@ Var Tape::record(Tensor y, const std::vector<Var>& inputs, Backward backward) {
   return tracked ? record_always(std::move(y), std::move(backward)) : Var(std::move(y));
 }
 
+// A node of each result keeps its gradient. The op's own node is recorded before them, so it runs after them;
+// it runs if any of them put something into its slot.
+Vars Tape::record_all(const std::vector<Tensor>& ys, const Vars& inputs, BackwardAll backward) {
+  const auto dys = std::make_shared<std::vector<Tensor>>(ys.size());
+  const Var op = record(Tensor(), inputs, [=](const Tensor&) { backward(*dys); });
+  Vars results;
+  for (size_t i = 0; i < ys.size(); ++i)
+    results.push_back(record(ys[i], {op}, [=, this](const Tensor& dy) {
+      (*dys)[i] = dy;
+      slots_[static_cast<size_t>(op.id)].grad = dy;
+    }));
+  return results;
+}
+
 Var Tape::log(const std::string& name, const std::string& equations, const Vars& inputs,
               std::function<Var(Tape&, const Vars&)> again) {
   OpLog* const log = std::exchange(log_, nullptr);  // an op made of others is one op

@@ -87,6 +87,10 @@ class Tape {
   using Backward = std::function<void(const Tensor& dy)>;
   [[nodiscard]] Var record(Tensor y, std::initializer_list<Var> inputs, Backward backward);
   [[nodiscard]] Var record(Tensor y, const std::vector<Var>& inputs, Backward backward);
+  // The same for an op with several results: backward(dys) is called once, when all that will come has come;
+  // the gradient of a result that nothing used is absent.
+  using BackwardAll = std::function<void(const std::vector<Tensor>& dys)>;
+  [[nodiscard]] Vars record_all(const std::vector<Tensor>& ys, const Vars& inputs, BackwardAll backward);
   // even if no input is tracked (recompute.cpp)
   [[nodiscard]] Var record_always(Tensor y, Backward backward);
   [[nodiscard]] Grad want(const Var& v);
