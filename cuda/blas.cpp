@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <limits>
 #include <map>
 #include <mutex>
 #include <vector>
 
 #include "core/cuda_options.h"
+#include "core/device_memory.h"
 #include "launch.h"
 #include "temporary.h"
 #include "trial.h"
@@ -224,6 +226,12 @@ bool capturing(Stream stream) {
   return status != cudaStreamCaptureStatusNone;
 }
 
+std::atomic<int64_t> elements{0};  // read and written so far
+
+int64_t elements_of(const Product& p) {
+  return p.batch * (p.m * p.k + p.k * p.n + p.m * p.n * (p.beta == 0 ? 1 : 2) + (p.aux ? p.m * p.n : 0));
+}
+
 using Key = std::array<int64_t, 24>;
 
 Key key_of(const Product& p, const Places& at) {
@@ -284,6 +292,7 @@ bool try_product(const Product& p, Stream stream) {
     plan.settled = true;
   }
   CUBLAS_CHECK(run(plan, plan.algorithms.front(), at, p.alpha, p.beta, workspace, stream));
+  elements += elements_of(p);
   return true;
 }
 
@@ -291,5 +300,7 @@ void product(const Product& p, Stream stream) {
   GMAIL_CHECK(try_product(p, stream), "[product] cuBLASLt has no algorithm for ", p.m, " x ", p.n, " x ",
               p.k);
 }
+
+int64_t product_elements() { return elements; }
 
 }  // namespace gmail::cuda

@@ -23,6 +23,15 @@ Var linear(Tape& tape, const Var& x, const Var& w, const Var& b, const Var& resi
 // ops/mlp.h
 Var mlp(Tape& tape, const Var& x, const Var& w1, const Var& b1, const Var& w2, const Var& b2, Activation act,
         const Var& residual = Var());
+// LoRA: y (..., O) = x (..., I) w^T + scale (x a^T) b^T + bias + residual for each layer; a (r, I), b (O, r),
+// scale = alpha / r; bias, residual, and a and b together may be absent
+// ops/lora.h
+struct LoraVars {
+  Var w, bias, a, b;
+  double scale = 1;
+  Var residual;
+};
+Vars lora_linear(Tape& tape, const Var& x, std::vector<LoraVars> layers);
 // c = op(a) op(b), op = transpose of the last two dimensions if asked; leading dimensions equal
 // ops/matmul.h
 Var matmul(Tape& tape, const Var& a, const Var& b, bool transpose_a = false, bool transpose_b = false);

@@ -45,6 +45,8 @@ void copy(void* to, Device to_device, const void* from, Device from_device, size
 void zero(void* p, size_t bytes, Stream stream = {});
 void convert(void* to, DType to_type, const void* from, DType from_type, int64_t n, Stream stream = {});
 void fill(void* p, DType type, double value, int64_t n, Stream stream = {});
+// what the matrix products of this process read and wrote so far, in elements; tests of what is left out
+[[nodiscard]] int64_t product_elements();
 [[nodiscard]] Stream make_stream();  // lives as long as the process
 void wait_for(Stream stream);
 
