@@ -1,5 +1,6 @@
 #include "nn/linear.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace gmail {
@@ -9,11 +10,26 @@ Linear::Linear(const std::string& name, int64_t in, int64_t out, bool with_bias)
   if (with_bias) bias = make_param(name + ".bias", {out}, false);
 }
 
+LoraVars Linear::on(Tape& tape, const Var& residual) {
+  LoraVars vars{weight.on(tape), bias ? bias->on(tape) : Var(), Var(), Var(), 1, residual};
+  if (lora) vars.a = lora->a.on(tape), vars.b = lora->b.on(tape), vars.scale = lora->scale;
+  return vars;
+}
+
 Var Linear::forward(Tape& tape, const Var& x, const Var& residual) {
-  Var y = linear(tape, x, weight.on(tape), bias ? bias->on(tape) : Var(), residual);
-  if (!lora) return y;
-  const Var low = linear(tape, x, lora->a.on(tape), Var());           // x A^T (..., r)
-  return linear(tape, low, lora->b.on(tape), Var(), y, lora->scale);  // eq. (1)
+  if (lora) return lora_linear(tape, x, {on(tape, residual)})[0];  // eq. (1)
+  return linear(tape, x, weight.on(tape), bias ? bias->on(tape) : Var(), residual);
+}
+
+Vars Linear::forward_all(Tape& tape, const Var& x, const std::vector<Linear*>& layers) {
+  Vars ys;
+  if (std::none_of(layers.begin(), layers.end(), [](const Linear* l) { return l->lora.has_value(); })) {
+    for (Linear* l : layers) ys.push_back(l->forward(tape, x));
+    return ys;
+  }
+  std::vector<LoraVars> vars;
+  for (Linear* l : layers) vars.push_back(l->on(tape, Var()));
+  return lora_linear(tape, x, vars);
 }
 
 Var mlp_forward(Tape& tape, Linear& fc1, Linear& fc2, const Var& x, Activation act, const Var& residual) {

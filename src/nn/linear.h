@@ -27,6 +27,8 @@ struct Linear {
 
   // x (..., in) -> (..., out); residual (..., out) is added if given
   [[nodiscard]] Var forward(Tape& tape, const Var& x, const Var& residual = Var());
+  // one input for several layers, as q, k and v: if any has an update they are one op, which reads x once
+  [[nodiscard]] static Vars forward_all(Tape& tape, const Var& x, const std::vector<Linear*>& layers);
   void collect(ParamList& params);  // weight, bias, then the LoRA matrices
 
   [[nodiscard]] std::string path() const;  // the name without ".weight"
@@ -34,6 +36,9 @@ struct Linear {
   // bias.
   void add_lora(int64_t rank, double alpha, uint64_t seed);
   void merge_lora();  // weight += scale B A in float64, rounded once; the LoRA matrices go
+
+ private:
+  [[nodiscard]] LoraVars on(Tape& tape, const Var& residual);
 };
 
 // fc2(act(fc1(x))) + residual; one op if neither layer has a LoRA update

@@ -15,8 +15,16 @@ Attention::Attention(const std::string& name, int64_t width, int head_count)
 
 Var Attention::forward(Tape& tape, const Var& x, const Var& from, const AttentionMask& mask,
                        const Var& residual) {
-  const Var q = q_proj.forward(tape, x), k = k_proj.forward(tape, from), v = v_proj.forward(tape, from);
-  return out_proj.forward(tape, attention(tape, q, k, v, heads, mask), residual);  // eq. (1)
+  const bool self = x.id == from.id && x.value.raw() == from.value.raw() && x.shape() == from.shape();
+  Vars qkv;
+  if (self) {
+    qkv = Linear::forward_all(tape, x, {&q_proj, &k_proj, &v_proj});
+  } else {
+    const Var q = q_proj.forward(tape, x);
+    qkv = Linear::forward_all(tape, from, {&k_proj, &v_proj});
+    qkv.insert(qkv.begin(), q);
+  }
+  return out_proj.forward(tape, attention(tape, qkv[0], qkv[1], qkv[2], heads, mask), residual);  // eq. (1)
 }
 
 void Attention::each_linear(const std::function<void(Linear&)>& f) {
