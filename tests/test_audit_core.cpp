@@ -191,3 +191,22 @@ TEST_CASE("audit: an op that does not say what it is, is refused") {
   CHECK(log[0].name == "suspect");
   CHECK(close(log[0].dy, random({3}, 2), 0) == "");
 }
+
+TEST_CASE("audit: the work of a layer with LoRA is counted by hand") {
+  const Context ctx;
+  Tape tape(ctx);
+  OpLog log;
+  tape.log_to(log);
+  const auto f = [](const Shape& shape) { return random(shape, 1, DType::float32); };
+  const double N = 15, I = 7, O = 11, r = 2;
+  for (const bool deeper : {false, true}) {  // does x want a gradient?
+    const Var x = deeper ? tape.input(f({15, 7})) : Var(f({15, 7}));
+    const LoraVars layer{Var(f({11, 7})), Var(), tape.input(f({2, 7})), tape.input(f({11, 2})), 1, Var()};
+    const Vars y = lora_linear(tape, x, {layer, layer});
+    CHECK(work_of(log.back()).forward_flop == 2 * N * (I * O + r * (I + O)));
+    log.back().dy = y[1].value;
+    const double update = 2 * N * r * (I + 2 * O), dx = 2 * N * (I * O + r * I);  // da, dl, db; dx
+    CHECK(work_of(log.back()).backward_flop == update + (deeper ? dx : 0));
+  }
+  CHECK(log.size() == 4);
+}
