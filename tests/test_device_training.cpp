@@ -173,8 +173,8 @@ TEST_CASE("device training: what is not finite stops the run by name and keeps t
     if (k == 2) params[3]->slot.grad.rows(1, 2).fill(std::numeric_limits<double>::quiet_NaN());
   };
   CHECK_THROWS_WITH(train(device_context(), o, params, a.step()),
-                    Catch::Contains("step 3: loss ") && Catch::Contains("gradient norm nan") &&
-                        Catch::Contains("the gradient of '" + params[3]->name + "'"));
+                    Contains("step 3: loss ") && Contains("gradient norm nan") &&
+                        Contains("the gradient of '" + params[3]->name + "'"));
   CHECK(begun == 4);
   CHECK(SafetensorsFile(o.out / "checkpoint.safetensors").metadata().at("step") == "2");
   CHECK(log_of(o.out).size() == 2);

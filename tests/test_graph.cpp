@@ -56,7 +56,7 @@ TEST_CASE("graph: what it cannot hold is refused, and the stream goes on") {
     refused([&] { there.fill(1); });  // on the default stream
     refused([&] { ctx.put(there, host); });
     CHECK_THROWS_WITH(cuda::capture(graph, ctx.stream, [&] { ctx.put(there, host); }),
-                      Catch::Contains("a copy between host and device inside a graph"));
+                      Contains("a copy between host and device inside a graph"));
   });
 }
 #endif

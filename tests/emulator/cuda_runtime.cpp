@@ -52,6 +52,7 @@ bool is_pinned(const void* p) {
   return static_cast<const std::byte*>(p) < static_cast<const std::byte*>(begin) + bytes;
 }
 std::chrono::steady_clock::duration passed{};
+bool virtual_clock = false;
 size_t shared_bytes = size_t{227} << 10U;  // that a block can have
 bool says_capturing = false;               // whatever a stream does
 }  // namespace
@@ -76,6 +77,7 @@ void pass_time(double ms) {
   passed += std::chrono::duration_cast<std::chrono::steady_clock::duration>(
       std::chrono::duration<double, std::milli>(ms));
 }
+void set_virtual_clock(bool on) { virtual_clock = on; }
 void set_capturing(bool on) { says_capturing = on; }
 }  // namespace emulator
 
@@ -186,7 +188,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  event->time = std::chrono::steady_clock::now() + passed;
+  event->time =
+      virtual_clock ? std::chrono::steady_clock::time_point(passed) : std::chrono::steady_clock::now();
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }

@@ -92,7 +92,8 @@ struct Counts {
 // Device memory that is left; a test of what happens when it ends sets it.
 void set_free_memory(size_t bytes);
 
-void pass_time(double ms);             // events see it on top of the real time
+void set_virtual_clock(bool on);  // events see what passes by pass_time alone
+void pass_time(double ms);
 void set_capturing(bool on);           // streams say that they record a graph
 [[nodiscard]] size_t shared_memory();  // that a block can have: an H200's, unless set
 void set_shared_memory(size_t bytes);
