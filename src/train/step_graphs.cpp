@@ -1,30 +1,20 @@
 #include "train/step_graphs.h"
 
-#include "core/dispatch.h"
-
 namespace gmail {
 
-void StepGraphs::plainly(Entry& entry, const std::function<StepResult(const Context&)>& work) const {
-  const StepResult result = work(ctx_);
-  entry.result.items = result.items;
-  ctx_.put(entry.result.loss, result.loss);
-  for (const auto& [name, logged] : result.extra) {
-    Logged& kept = entry.result.extra[name];
-    ctx_.put(kept.value, logged.value);
-    kept.of = logged.of;
-  }
-}
-
 StepResult StepGraphs::run(int64_t key, const std::function<StepResult(const Context&)>& work) {
-  const auto [place, first] = entries_.try_emplace(key);
-  Entry& entry = place->second;
-  if (first) {
-    plainly(entry, work);
-    return entry.result;
-  }
-  if (!entry.graph) GMAIL_CUDA_ONLY(capture(entry.graph, ctx_.stream, [&] { plainly(entry, work); }));
-  GMAIL_CUDA_ONLY(replay(*entry.graph, ctx_.stream));
-  return entry.result;
+  StepResult& kept = results_[key];
+  recorded_.run(key, [&](const Context& ctx) {
+    const StepResult result = work(ctx);
+    kept.items = result.items;
+    ctx.put(kept.loss, result.loss);
+    for (const auto& [name, logged] : result.extra) {
+      Logged& there = kept.extra[name];
+      ctx.put(there.value, logged.value);
+      there.of = logged.of;
+    }
+  });
+  return kept;
 }
 
 }  // namespace gmail
