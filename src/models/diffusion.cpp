@@ -76,27 +76,22 @@ Noised add_noise(const DiffusionConfig& config, const Tensor& images, uint64_t s
   return out;
 }
 
-Tensor ddim(const DiffusionConfig& config, const Denoiser& denoise, Tensor x, int steps, double clamp) {
+DdimStep ddim_step_at(const DiffusionConfig& config, int k, int steps, double guidance, double clamp) {
   GMAIL_INPUT(steps >= 1, "[ddim] steps must be at least 1, got ", steps);
   constexpr double kLast = 0.999;  // at t = 1 nothing of the image is left and eq. (2) divides by zero
+  const double t = kLast * (steps - k) / steps, s = kLast * (steps - k - 1) / steps;
+  const auto [at, st] = alpha_sigma(config.schedule, t);
+  const auto [as, ss] = s > 0 ? alpha_sigma(config.schedule, s) : AlphaSigma{};
+  return {t, {at, st, as, ss, guidance, clamp}};
+}
+
+Tensor ddim(const DiffusionConfig& config, const Denoiser& denoise, const Tensor& noise, int steps,
+            double clamp) {
+  GMAIL_INPUT(steps >= 1, "[ddim] steps must be at least 1, got ", steps);
+  Tensor x = noise.clone();
   for (int k = 0; k < steps; ++k) {
-    const double t = kLast * (steps - k) / steps, s = kLast * (steps - k - 1) / steps;
-    const auto [at, st] = alpha_sigma(config.schedule, t);
-    const auto [as, ss] = s > 0 ? alpha_sigma(config.schedule, s) : AlphaSigma{};
-    const Tensor out = denoise(x, t);
-    const float *p = out.data<float>(), *xt = x.data<float>();
-    Tensor next = Tensor::empty(x.shape());
-    float* y = next.data<float>();
-    for (int64_t i = 0; i < x.numel(); ++i) {
-      const double xi = xt[i], pi = p[i];
-      double x0 = config.prediction == Prediction::sample    ? pi
-                  : config.prediction == Prediction::epsilon ? (xi - st * pi) / at
-                                                             : at * xi - st * pi;  // eq. (2)
-      if (clamp > 0) x0 = std::clamp(x0, -clamp, clamp);
-      const double eps = (xi - at * x0) / st;         // eq. (4)
-      y[i] = static_cast<float>(as * x0 + ss * eps);  // eq. (5)
-    }
-    x = next;
+    const DdimStep step = ddim_step_at(config, k, steps, 0, clamp);
+    cpu::ddim_step(x, denoise(x, step.t), step.factors.tensor(), config.prediction);
   }
   return x;
 }

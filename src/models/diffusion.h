@@ -7,11 +7,7 @@
 //   (2)  x = (x_t - sigma eps) / alpha      x = alpha x_t - sigma v
 // Training, squared error of the prediction; for `sample` it is weighted by
 //   (3)  w(t) = 1 / max(sigma, 0.1)^2, which is the error of v.
-// Sampling, DDIM with eta = 0 (Song et al. 2020, arXiv:2010.02502, eq. 12) and classifier-free guidance g
-// (Ho & Salimans 2022, arXiv:2207.12598):
-//   (4)  out = out_uncond + g (out_cond - out_uncond),    x0 = clamp(eq. 2),    eps = (x_t - alpha x0) /
-//     sigma
-//   (5)  x_s = alpha(s) x0 + sigma(s) eps,   s the next smaller time
+// Sampling: a step of DDIM is in ops/ddim.h.
 #pragma once
 
 #include <functional>
@@ -19,10 +15,10 @@
 
 #include "autograd/tape.h"
 #include "core/rng.h"
+#include "ops/ddim.h"
 
 namespace gmail {
 
-enum class Prediction : uint8_t { epsilon, v_prediction, sample };
 [[nodiscard]] Prediction prediction_of(const std::string& name, const std::string& where);
 [[nodiscard]] std::string name_of(Prediction kind);
 
@@ -54,9 +50,16 @@ struct Noised {
 
 // denoise(x_t, t) -> the network's prediction, after guidance. x_t (B, ...), t in [0, 1].
 using Denoiser = std::function<Tensor(const Tensor& x_t, double t)>;
-// eq. (4) and (5) from x_1 = noise to t = 0 in `steps` steps; x0 is clamped to [-clamp, clamp] (0: not).
-[[nodiscard]] Tensor ddim(const DiffusionConfig& config, const Denoiser& denoise, Tensor x, int steps,
-                          double clamp);
+// Step k of `steps` from t = 1 to 0: its time t, and what ops/ddim.h needs for it.
+struct DdimStep {
+  double t;
+  DdimFactors factors;
+};
+[[nodiscard]] DdimStep ddim_step_at(const DiffusionConfig& config, int k, int steps, double guidance,
+                                    double clamp);
+// On the CPU from x_1 = noise to t = 0; x0 is clamped to [-clamp, clamp] (0: not).
+[[nodiscard]] Tensor ddim(const DiffusionConfig& config, const Denoiser& denoise, const Tensor& noise,
+                          int steps, double clamp);
 
 // Noise for images with a seed each: row b is stream (seeds[b], noise), whatever the batch.
 [[nodiscard]] Tensor noise_for_seeds(const Shape& shape, std::span<const uint64_t> seeds);
