@@ -7,6 +7,7 @@
 #include "cli/embeddings_file.h"
 #include "cli/encoders.h"
 #include "cli/train_flags.h"
+#include "models/caption_decoder.h"
 
 namespace gmail::cli {
 namespace {
@@ -62,7 +63,7 @@ struct RunOptions {
   std::vector<std::string> files;
   int beam = 1;
   int64_t max_length = 32, min_length = 0;
-  bool json = false;
+  bool json = false, cuda_graph = false;
 };
 
 void setup_run(Command& c, RunOptions& o) {
@@ -74,6 +75,7 @@ void setup_run(Command& c, RunOptions& o) {
   c.option("beam", o.beam, "beams, 1 = greedy");
   c.option("max-length", o.max_length, "most tokens of a caption");
   c.option("min-length", o.min_length, "fewest tokens of a caption");
+  c.flag("cuda-graph", o.cuda_graph, "on a GPU: record a step of the search once, launch it as one");
   c.flag("json", o.json, "JSON lines: image, caption, tokens, logprob (and id, of a manifest)");
   c.files("files", o.files, "images, JPEG or PNG");
 }
@@ -129,11 +131,12 @@ void run_run(Command& c, RunOptions& o) {
   const Inputs in = load_inputs(c, o);
   GMAIL_INPUT(in.embeddings.size(1) == config.clip_dim, o.captioner, ": trained on embeddings of ",
               config.clip_dim, " numbers, found ", in.embeddings.size(1));
+  CaptionDecoder decoder(
+      c.ctx(), captioner.model,
+      {.beams = o.beam, .min_length = o.min_length, .max_length = o.max_length, .cuda_graph = o.cuda_graph});
   for (int64_t begin = 0; begin < in.embeddings.size(0); begin += kBatch) {
     const int64_t end = std::min(in.embeddings.size(0), begin + kBatch);
-    const auto decoded =
-        captioner.model.decode(c.ctx(), in.embeddings.rows(begin, end),
-                               {.beams = o.beam, .min_length = o.min_length, .max_length = o.max_length});
+    const auto decoded = decoder.decode(in.embeddings.rows(begin, end));
     for (size_t i = 0; i < decoded.size(); ++i)
       std::cout << line_of(in.names[static_cast<size_t>(begin) + i],
                            captioner.tokenizer.decode(decoded[i].tokens), decoded[i], o.json)

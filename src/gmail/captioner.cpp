@@ -5,6 +5,7 @@
 #include "gmail/clip_flow.h"
 #include "gmail/downstream.h"
 #include "io/json.h"
+#include "models/caption_decoder.h"
 #include "nn/param_file.h"
 
 namespace gmail {
@@ -78,10 +79,11 @@ std::vector<std::string> Captioner::caption(const Context& ctx, const Tensor& em
   GMAIL_INPUT(embeddings.size(1) == model.config.clip_dim, "[caption] embeddings of ", embeddings.size(1),
               " numbers, the captioner was trained on ", model.config.clip_dim);
   constexpr int64_t kBatch = 64;
+  CaptionDecoder decoder(ctx, model, options);
   std::vector<std::string> texts;
   for (int64_t begin = 0; begin < embeddings.size(0); begin += kBatch) {
     const Tensor rows = embeddings.rows(begin, std::min(embeddings.size(0), begin + kBatch));
-    for (const Decoded& d : model.decode(ctx, rows, options)) texts.push_back(tokenizer.decode(d.tokens));
+    for (const Decoded& d : decoder.decode(rows)) texts.push_back(tokenizer.decode(d.tokens));
   }
   return texts;
 }

@@ -23,6 +23,7 @@ struct ClipCapConfig {
 struct DecodeOptions {
   int beams = 1;  // 1: greedy
   int64_t min_length = 0, max_length = 32;
+  bool cuda_graph = false;  // on a GPU: a step is recorded once and launched as one: the same bits
 };
 
 // The captions of a batch as the model reads them, int32.

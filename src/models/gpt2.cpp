@@ -67,16 +67,13 @@ Tensor append(Tape& tape, const Tensor& cache, const Var& rows) {
 }
 }  // namespace
 
-Var Gpt2Block::forward(Tape& tape, const Var& x, Tensor* k_cache, Tensor* v_cache) {
+Var Gpt2Block::forward(Tape& tape, const Var& x, const Remember& remember) {
   const int64_t C = x.size(-1);
   const Var qkv = c_attn.forward(tape, ln_1.forward(tape, x));  // (B, T, 3C)
   const Var q = slice(tape, qkv, 2, 0, C);
   Var k = slice(tape, qkv, 2, C, 2 * C), v = slice(tape, qkv, 2, 2 * C, 3 * C);
-  if (k_cache != nullptr) {
-    k = Var(*k_cache = append(tape, *k_cache, k));
-    v = Var(*v_cache = append(tape, *v_cache, v));
-  }
-  const Var mixed = attention(tape, q, k, v, heads, {.causal = true, .keys = {}});
+  const AttentionMask mask = remember(k, v);
+  const Var mixed = attention(tape, q, k, v, heads, mask);
   const Var attended = c_proj.forward(tape, mixed, x);
   return mlp_forward(tape, mlp_c_fc, mlp_c_proj, ln_2.forward(tape, attended), Activation::gelu_tanh,
                      attended);
@@ -113,8 +110,13 @@ Var Gpt2::hidden(Tape& tape, const Var& embedded, KvCache* cache) {
   }
   Var x = add(tape, embedded, slice(tape, wpe.on(tape), 0, past, past + T));
   for (size_t i = 0; i < h.size(); ++i)
-    x = h[i].forward(tape, x, cache != nullptr ? &cache->k[i] : nullptr,
-                     cache != nullptr ? &cache->v[i] : nullptr);
+    x = h[i].forward(tape, x, [&](Var& k, Var& v) -> AttentionMask {
+      if (cache != nullptr) {
+        k = Var(cache->k[i] = append(tape, cache->k[i], k));
+        v = Var(cache->v[i] = append(tape, cache->v[i], v));
+      }
+      return {.causal = true, .keys = {}};
+    });
   return ln_f.forward(tape, x);
 }
 

@@ -4,6 +4,7 @@
 // Param::transposed).
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 
 #include "nn/linear.h"
@@ -27,14 +28,17 @@ struct KvCache {
   [[nodiscard]] KvCache select(Tape& tape, const std::vector<int64_t>& source) const;
 };
 
+// Where a block's new keys and values (B, T, C) go: it makes of them those that the queries see, and says by
+// what mask.
+using Remember = std::function<AttentionMask(Var& k, Var& v)>;
+
 struct Gpt2Block {
   LayerNorm ln_1, ln_2;
   Linear c_attn, c_proj, mlp_c_fc, mlp_c_proj;
   int heads = 1;
   Gpt2Block() = default;
   Gpt2Block(const std::string& name, const Gpt2Config& config);
-  // x (B, T, C); with k, v (may be absent tensors) the new keys and values are appended to them first
-  [[nodiscard]] Var forward(Tape& tape, const Var& x, Tensor* k, Tensor* v);
+  [[nodiscard]] Var forward(Tape& tape, const Var& x, const Remember& remember);  // x (B, T, C)
   void collect(ParamList& params);
 };
 
