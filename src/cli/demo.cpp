@@ -18,7 +18,7 @@ namespace {
 
 struct Options {
   std::string out = "runs/demo", weights = "data/tabletop";
-  bool quick = false, from_scratch = false, weights_only = false;
+  bool quick = false, from_scratch = false, weights_only = false, cuda_graph = false;
 };
 
 // Runs one stage and notes its time (added to that of an earlier, interrupted run of it).
@@ -61,6 +61,7 @@ void setup(Command& c, Options& o) {
   c.option("weights", o.weights, "folder with the pretrained f_r (clip/) and generator (generator/)");
   c.flag("quick", o.quick, "everything from nothing at a tiny size, in two minutes");
   c.flag("from-scratch", o.from_scratch, "everything from nothing at the full size");
+  c.flag("cuda-graph", o.cuda_graph, "on a GPU: record the steps of every stage once, launch each as one");
   c.flag("weights-only", o.weights_only, "stop after f_r and the generator");
 }
 
@@ -72,6 +73,7 @@ void run(Command& c, Options& o) {
   DemoRun demo{c.ctx(),         o.quick ? quick_recipe() : full_recipe(),
                o.out,           scratch ? "" : o.weights,
                c.common().seed, c.command_line()};
+  demo.recipe.cuda_graph = o.cuda_graph;
   GMAIL_INPUT(
       scratch || has_weights(o.weights), o.weights,
       ": no pretrained weights (clip/config.json); run in the project's folder, name them with --weights, or "

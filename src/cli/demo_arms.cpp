@@ -25,6 +25,7 @@ TrainReport train_captioner(DemoRun& run, const ClipModel& base, const EmbeddedP
   o.model.gpt = r.gpt;
   o.batch = r.caption_batch;
   o.train = recipe_training(out, r.caption_steps, r.caption_lr, run.seed, run.command);
+  o.train.cuda_graph = run.recipe.cuda_graph;
   return gmail::train_captioner(run.ctx, base.tokenizer, data, o);
 }
 
@@ -35,6 +36,7 @@ TrainReport tune_text(DemoRun& run, const std::filesystem::path& clip, const Emb
   o.lora_rank = r.text_lora_rank;
   o.batch = r.text_batch;
   o.train = recipe_training(out, r.text_steps, r.text_lr, run.seed, run.command);
+  o.train.cuda_graph = run.recipe.cuda_graph;
   return finetune_text(run.ctx, clip, data, o);
 }
 
@@ -87,8 +89,9 @@ nlohmann::json run_arm(DemoRun& run, Arm arm, const std::filesystem::path& clip)
   const ImageEncoder f_r = real_encoder(base.clip.image, &adapter);
   const Tensor x_r = embed_all_images(run.ctx, f_r, test_images, base.norm);
   Captioner captioner = Captioner::load(out / "captioner", run.ctx.device);
-  nlohmann::json result =
-      score_captions(captioner.caption(run.ctx, x_r, {.beams = 1, .max_length = 30}), test);
+  nlohmann::json result = score_captions(
+      captioner.caption(run.ctx, x_r, {.beams = 1, .max_length = 30, .cuda_graph = run.recipe.cuda_graph}),
+      test);
   ClipModel h = ClipModel::load(out / "text", run.ctx.device);
   result.update(score_retrieval(run.ctx, h, x_r, test));
   const Tensor solids = embed_all_images(run.ctx, f_r, single_images, base.norm);

@@ -36,6 +36,8 @@ struct DemoRecipe {
   double caption_lr = 2e-3;
   int64_t text_batch = 128, text_steps = 100, text_lora_rank = 0;
   double text_lr = 2e-4;
+
+  bool cuda_graph = false;  // on a GPU: steps of every stage are recorded once and launched as one
 };
 
 [[nodiscard]] DemoRecipe full_recipe();

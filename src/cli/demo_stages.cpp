@@ -46,6 +46,7 @@ std::filesystem::path clip_folder(DemoRun& run) {
   o.batch = r.pretrain_batch;
   o.store = StoreAs::float16;
   o.train = recipe_training(run.out / "clip", r.pretrain_steps, r.pretrain_lr, run.seed, run.command);
+  o.train.cuda_graph = run.recipe.cuda_graph;
   o.train.adamw.weight_decay = 0.05;
   pretrain(run.ctx, o);
   return run.out / "clip";
@@ -61,6 +62,7 @@ std::filesystem::path generator_folder(DemoRun& run, const std::filesystem::path
   o.batch = r.generator_batch;
   o.store = StoreAs::float16;
   o.train = recipe_training(run.out / "generator", r.generator_steps, r.generator_lr, run.seed, run.command);
+  o.train.cuda_graph = run.recipe.cuda_graph;
   o.train.ema_decay = 0.999;
   ClipModel text = ClipModel::load(clip, run.ctx.device);
   train_generator(run.ctx, text, o);
@@ -73,6 +75,7 @@ void draw_generated(DemoRun& run, const std::filesystem::path& clip, const std::
   GenerateOptions o;
   o.seed = run.seed;
   o.sample = run.recipe.sample;
+  o.sample.cuda_graph = run.recipe.cuda_graph;
   o.command = run.command;
   o.manifest = run.out / "photo" / "manifest.jsonl";
   o.out = run.out / "generated";
@@ -94,6 +97,7 @@ void align_generated(DemoRun& run, const std::filesystem::path& clip) {
   o.split = "train";
   o.batch = r.align_batch;
   o.train = recipe_training(run.out / "adapter", r.align_steps, r.align_lr, run.seed, run.command);
+  o.train.cuda_graph = run.recipe.cuda_graph;
   o.train.schedule.kind = ScheduleKind::cosine_restarts;
   ClipModel base = ClipModel::load(clip, run.ctx.device);
   align(run.ctx, base, o);

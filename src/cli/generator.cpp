@@ -60,7 +60,7 @@ struct DrawOptions {
   int64_t first_caption = 0, captions = 1, limit = 0, batch = 64;
   int steps = 20;
   double guidance = 3, clamp = 1;
-  bool quiet = false;
+  bool cuda_graph = false, quiet = false;
 };
 
 void setup_draw(Command& c, DrawOptions& o) {
@@ -77,6 +77,7 @@ void setup_draw(Command& c, DrawOptions& o) {
   c.option("guidance", o.guidance, "classifier-free guidance");
   c.option("clamp", o.clamp, "range of the predicted image, 0 = none");
   c.option("batch", o.batch, "images at a time");
+  c.flag("cuda-graph", o.cuda_graph, "on a GPU: record a denoising step once, launch it as one");
   c.flag("quiet", o.quiet, "no progress");
 }
 
@@ -91,7 +92,7 @@ void run_draw(Command& c, DrawOptions& o) {
   g.limit = o.limit;
   g.name = o.name;
   g.seed = c.common().seed;
-  g.sample = {o.steps, o.guidance, o.clamp, o.batch};
+  g.sample = {o.steps, o.guidance, o.clamp, o.batch, o.cuda_graph};
   g.quiet = o.quiet;
   g.command = c.command_line();
   g.record = options_record(c);

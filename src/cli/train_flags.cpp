@@ -22,8 +22,7 @@ void add_train_flags(Command& c, TrainFlags& f) {
   c.option("ema", f.ema, "decay of the moving average of the weights, 0 = off");
   c.option("save-every", f.save_every, "steps between checkpoints, 0 = at the end only");
   c.option("log-every", f.log_every, "steps between lines of log.jsonl");
-  c.flag("cuda-graph", f.cuda_graph,
-         "on a GPU: record a step once, launch it as one (align, caption train; others run as they do)");
+  c.flag("cuda-graph", f.cuda_graph, "on a GPU: record a step once for each shape, launch it as one");
   c.flag("resume", f.resume, "go on from the checkpoint in --out");
   c.flag("quiet", f.quiet, "no progress");
 }

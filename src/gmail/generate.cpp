@@ -54,6 +54,7 @@ GenerateReport generate(const Context& ctx, Generator& g, ClipModel& text, const
   const std::vector<Job> jobs = jobs_of(manifest, o, writer, report.already_there);
   const InterruptGuard guard;
   Progress progress("generate", static_cast<int64_t>(jobs.size()), 0, o.quiet);
+  ImageSampler sampler(ctx, g, text, o.sample);
   for (size_t begin = 0; begin < jobs.size(); begin += static_cast<size_t>(o.sample.batch)) {
     const size_t end = std::min(jobs.size(), begin + static_cast<size_t>(o.sample.batch));
     std::vector<std::string> captions;
@@ -62,7 +63,7 @@ GenerateReport generate(const Context& ctx, Generator& g, ClipModel& text, const
       captions.push_back(jobs[i].real->captions[static_cast<size_t>(jobs[i].caption)]);
       seeds.push_back(jobs[i].seed);
     }
-    const Tensor x = sample_images(ctx, g, text, captions, seeds, o.sample);
+    const Tensor x = sampler.draw(captions, seeds);
     for (size_t i = begin; i < end; ++i) {
       const Job& job = jobs[i];
       const std::string file = "images/" + job.id + ".png";

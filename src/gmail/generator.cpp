@@ -1,7 +1,6 @@
 #include "gmail/generator.h"
 
-#include <algorithm>
-#include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "autograd/functions.h"
@@ -37,20 +36,13 @@ void Generator::save(const std::filesystem::path& folder, StoreAs store) {
               store);
 }
 
-namespace {
-
-// The frozen text tower's tokens, their mask and the end token's state, as the U-Net takes them.
-struct TextContext {
-  Var tokens, pooled;
-  Tensor mask;
-};
-TextContext text_context(const Context& ctx, ClipModel& text, std::span<const std::string> captions,
-                         bool pooled) {
+TextContext text_context(const Context& ctx, ClipModel& text, const TextInput& input, bool pooled) {
   Tape tape(ctx, false);
-  const TextInput input = text.tokens(captions);
   const Var tokens = text.clip.text.tokens(tape, input);
   return {tokens, pooled ? text.clip.text.pooled(tape, tokens, input) : Var(), input.key_mask()};
 }
+
+namespace {
 
 nlohmann::json identity(const GeneratorOptions& o, const ClipModel& text) {
   return {{"unet", o.unet.to_json()},
@@ -84,51 +76,41 @@ TrainReport train_generator(const Context& ctx, ClipModel& text, const Generator
   TrainOptions train_options = o.train;
   train_options.kind = "generator";
   train_options.config = identity(o, text);
-  const auto step = [&](int64_t k) -> StepResult {
+  std::map<int64_t, TextInput> texts;  // by the length of the longest caption
+  const TextInput* input = nullptr;
+  Noised noised;
+  Tensor waves;
+  const auto prepare = [&](int64_t k) {
     const Batch batch = loader.at(k);
     std::vector<std::string> captions = batch.captions;
     for (size_t i = 0; i < captions.size(); ++i)
       if (Rng(o.train.seed, Purpose::text_dropout, static_cast<uint64_t>(k), i).chance(o.text_dropout))
         captions[i] = "";
-    const Noised noised = add_noise(o.diffusion, batch.images, o.train.seed, static_cast<uint64_t>(k));
-    const TextContext context = text_context(ctx, text, captions, o.unet.pooled_dim > 0);
-    Tape tape(ctx);
+    const Noised made = add_noise(o.diffusion, batch.images, o.train.seed, static_cast<uint64_t>(k));
+    ctx.put(noised.x_t, made.x_t);
+    ctx.put(noised.target, made.target);
+    ctx.put(noised.weight, made.weight);
+    ctx.put(waves, g.unet.time_waves(made.t));
+    const TextInput tokens = text.tokens(captions);
+    TextInput& there = texts[tokens.ids.size(1)];
+    there.put(ctx, tokens);
+    input = &there;
+    return tokens.ids.size(1);
+  };
+  const auto compute = [&](const Context& step_ctx) -> StepResult {
+    const TextContext context = text_context(step_ctx, text, *input, o.unet.pooled_dim > 0);
+    Tape tape(step_ctx);
     const TextKeys keys = g.unet.text_keys(tape, context.tokens, context.mask, context.pooled);
-    const Var prediction = g.unet.forward(tape, Var(noised.x_t), noised.t, keys);
+    const Var prediction = g.unet.forward_at(tape, Var(noised.x_t), waves, keys);
     const Var loss = weighted_mse(tape, prediction, noised.target, noised.weight);
     tape.backward(loss);
     return {loss.value, {}, o.batch};
   };
   const ParamList params = g.unet.params();
-  const TrainReport report = train(ctx, train_options, params, step);
+  const TrainReport report = train(ctx, train_options, params, StagedStep{prepare, compute});
   if (!report.ema.empty()) apply_ema(params, report.ema);
   g.save(o.train.out, o.store);
   return report;
-}
-
-Tensor sample_images(const Context& ctx, Generator& g, ClipModel& text, std::span<const std::string> captions,
-                     std::span<const uint64_t> seeds, const SampleOptions& o) {
-  const auto B = static_cast<int64_t>(captions.size());
-  const int64_t S = g.unet.config.sample_size, C = g.unet.config.in_channels;
-  std::vector<std::string> both(captions.begin(), captions.end());  // with the caption, then without
-  both.resize(captions.size() * 2);
-  const TextContext context = text_context(ctx, text, both, g.unet.config.pooled_dim > 0);
-  Tape tape(ctx, false);
-  const TextKeys keys = g.unet.text_keys(tape, context.tokens, context.mask, context.pooled);
-  const Denoiser denoise = [&](const Tensor& x_t, double t) {
-    const Var x = from_host(tape, Var(x_t)), twice = concat(tape, {x, x}, 0);
-    const Tensor t_of_each = Tensor::full({2 * B}, t);
-    const Tensor out = g.unet.forward(tape, twice, t_of_each, keys).value.to(Device::cpu).to(DType::float32);
-    Tensor guided = out.rows(0, B).clone();
-    const float* unconditional = out.rows(B, 2 * B).data<float>();
-    for (int64_t i = 0; i < guided.numel(); ++i) {
-      float& v = guided.data<float>()[i];
-      v = unconditional[i] +
-          static_cast<float>(o.guidance) * (v - unconditional[i]);  // eq. (4) of diffusion.h
-    }
-    return guided;
-  };
-  return ddim(g.diffusion, denoise, noise_for_seeds({B, S, S, C}, seeds), o.steps, o.clamp);
 }
 
 }  // namespace gmail

@@ -4,6 +4,9 @@
 // scheduler/scheduler_config.json.
 #pragma once
 
+#include <map>
+
+#include "core/recorded.h"
 #include "data/loader.h"
 #include "gmail/model_folder.h"
 #include "models/diffusion.h"
@@ -20,6 +23,14 @@ struct Generator {
                                       Device device = Device::cpu);  // frozen
   void save(const std::filesystem::path& folder, StoreAs store = StoreAs::as_is);
 };
+
+// The frozen text tower's tokens, their mask and the end token's state, as the U-Net takes them.
+struct TextContext {
+  Var tokens, pooled;
+  Tensor mask;
+};
+[[nodiscard]] TextContext text_context(const Context& ctx, ClipModel& text, const TextInput& input,
+                                       bool pooled);
 
 struct GeneratorOptions {
   std::filesystem::path manifest, cache;
@@ -40,11 +51,36 @@ struct SampleOptions {
   int steps = 20;
   double guidance = 3, clamp = 1;
   int64_t batch = 64;
+  bool cuda_graph = false;  // on a GPU: a denoising step is recorded once and launched as one: the same bits
 };
-// One image for each caption, with a seed each: an image depends on its caption and seed, not on the batch.
-// Values in
-// [-1, 1], (N, S, S, 3). Both halves of the guidance run in one batch, the text's keys and values are
-// computed once.
+
+// Draws one image for each caption, with a seed each: an image depends on its caption and seed, not on the
+// batch. Both halves of the guidance run in one batch, the text's keys and values are computed once. The
+// host only says which step is next: the images stay on the device until they are done.
+class ImageSampler {
+ public:
+  // generator and text must outlive it
+  ImageSampler(const Context& ctx, Generator& generator, ClipModel& text, const SampleOptions& options);
+  // (N, S, S, 3) in [-1, 1], on the CPU
+  [[nodiscard]] Tensor draw(std::span<const std::string> captions, std::span<const uint64_t> seeds);
+
+ private:
+  struct Inputs {
+    int64_t key = 0;        // of the graph
+    Tensor x;               // (B, S, S, 3) float32
+    Tensor waves, factors;  // of the step: (2 B, C), (6)
+    TextKeys text;          // rows with the caption, then without
+  };
+  void put_text(Inputs& in, const TextInput& input) const;
+  void step(const Context& ctx, Inputs& in) const;
+
+  const Context& ctx_;
+  Generator& g_;
+  ClipModel& text_;
+  const SampleOptions o_;
+  RecordedWork recorded_;
+  std::map<std::pair<int64_t, int64_t>, Inputs> inputs_;  // by images and tokens of a text
+};
 [[nodiscard]] Tensor sample_images(const Context& ctx, Generator& generator, ClipModel& text,
                                    std::span<const std::string> captions, std::span<const uint64_t> seeds,
                                    const SampleOptions& options);

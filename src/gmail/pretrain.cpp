@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -41,18 +42,22 @@ Tokenizer make_tokenizer(const PretrainOptions& o, const Manifest& manifest) {
   return train_bpe(captions, o.vocab);
 }
 
+struct Inputs {
+  Tensor images;
+  TextInput text;
+  Tensor group;  // absent: equal captions count as negatives
+};
+
 // Loss and gradients of one batch: at once, or in chunks with the whole's gradients (train/grad_cache.h).
-Tensor pretrain_step(const Context& ctx, ClipModel& model, const Batch& batch, const PretrainOptions& o) {
-  const int64_t B = batch.images.size(0), chunk = o.chunk > 0 ? std::min(o.chunk, B) : B;
-  const TextInput text = model.tokens(batch.captions);
-  const Tensor group = o.mask_duplicates ? same_text_groups(batch.captions) : Tensor();
+Tensor pretrain_step(const Context& ctx, ClipModel& model, const Inputs& in, const PretrainOptions& o) {
+  const int64_t B = in.images.size(0), chunk = o.chunk > 0 ? std::min(o.chunk, B) : B;
   const auto encode = [&](Tape& tape, int64_t c, bool) -> std::vector<Var> {
     const int64_t begin = c * chunk, end = std::min(B, begin + chunk);
-    return {model.clip.image.encode(tape, Var(batch.images.rows(begin, end))),
-            model.clip.text.encode(tape, text.rows(begin, end))};
+    return {model.clip.image.encode(tape, Var(in.images.rows(begin, end))),
+            model.clip.text.encode(tape, in.text.rows(begin, end))};
   };
   const auto loss = [&](Tape& tape, const std::vector<Var>& z) {
-    return clip_loss(tape, z[0], z[1], model.clip.logit_scale.on(tape), group);
+    return clip_loss(tape, z[0], z[1], model.clip.logit_scale.on(tape), in.group);
   };
   if (chunk < B) return grad_cached_step(ctx, (B + chunk - 1) / chunk, encode, loss);
   Tape tape(ctx);
@@ -82,13 +87,24 @@ TrainReport pretrain(const Context& ctx, const PretrainOptions& o) {
       {"model", config.to_json()}, {"batch", o.batch}, {"crop_shift", o.augment.crop_shift},
       {"flip", o.augment.flip},    {"split", o.split}, {"mask_duplicates", o.mask_duplicates},
       {"images", manifest.size()}};
-  const auto step = [&](int64_t k) -> StepResult {
+  std::map<int64_t, Inputs> inputs;  // by the length of the longest caption
+  const Inputs* now = nullptr;
+  const auto prepare = [&](int64_t k) {
     const Batch batch = loader.at(k);
-    const Tensor loss = pretrain_step(ctx, model, batch, o);
+    const TextInput text = model.tokens(batch.captions);
+    Inputs& in = inputs[text.ids.size(1)];
+    ctx.put(in.images, batch.images);
+    in.text.put(ctx, text);
+    if (o.mask_duplicates) ctx.put(in.group, same_text_groups(batch.captions));
+    now = &in;
+    return text.ids.size(1);
+  };
+  const auto compute = [&](const Context& step_ctx) -> StepResult {
+    const Tensor loss = pretrain_step(step_ctx, model, *now, o);
     const Logged scale{model.clip.logit_scale.value, [](double s) { return std::exp(s); }};
     return {loss, {{"logit_scale", scale}}, o.batch};
   };
-  const TrainReport report = train(ctx, train_options, model.clip.params(), step,
+  const TrainReport report = train(ctx, train_options, model.clip.params(), StagedStep{prepare, compute},
                                    [&](int64_t) { clamp_logit_scale(ctx, model.clip.logit_scale); });
   model.save(o.train.out, o.store);
   return report;

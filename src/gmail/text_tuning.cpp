@@ -1,3 +1,4 @@
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "autograd/functions.h"
@@ -47,19 +48,32 @@ TrainReport finetune_text(const Context& ctx, const std::filesystem::path& base,
                           {"mask_duplicates", o.mask_duplicates},
                           {"pairs", n}};
   const Sampler order(n, o.batch, o.train.seed, true);
-  const auto step = [&](int64_t k) -> StepResult {
+  struct Inputs {
+    Tensor embeddings, group;
+    TextInput text;
+  };
+  std::map<int64_t, Inputs> inputs;  // by the length of the longest caption
+  const Inputs* now = nullptr;
+  const auto prepare_step = [&](int64_t k) {
     const std::vector<int64_t> rows = order.at(k);
     std::vector<std::string> captions;
     for (const int64_t r : rows) captions.push_back(data.captions[static_cast<size_t>(r)]);
-    Tape tape(ctx);
-    const Var y = model.clip.text.encode(tape, model.tokens(captions));
-    const Tensor group = o.mask_duplicates ? same_text_groups(captions) : Tensor();
-    const Var loss =
-        clip_loss(tape, Var(take_rows(data.embeddings, rows)), y, model.clip.logit_scale.on(tape), group);
-    tape.backward(loss);
-    return {loss.value, {}, static_cast<int64_t>(rows.size())};
+    const TextInput text = model.tokens(captions);
+    Inputs& in = inputs[text.ids.size(1)];
+    in.text.put(ctx, text);
+    ctx.put(in.embeddings, take_rows(data.embeddings, rows));
+    if (o.mask_duplicates) ctx.put(in.group, same_text_groups(captions));
+    now = &in;
+    return text.ids.size(1);
   };
-  const TrainReport report = train(ctx, train_options, params, step,
+  const auto compute = [&](const Context& step_ctx) -> StepResult {
+    Tape tape(step_ctx);
+    const Var y = model.clip.text.encode(tape, now->text);
+    const Var loss = clip_loss(tape, Var(now->embeddings), y, model.clip.logit_scale.on(tape), now->group);
+    tape.backward(loss);
+    return {loss.value, {}, now->embeddings.size(0)};
+  };
+  const TrainReport report = train(ctx, train_options, params, StagedStep{prepare_step, compute},
                                    [&](int64_t) { clamp_logit_scale(ctx, model.clip.logit_scale); });
   model.clip.text.each_linear([](Linear& l) { l.merge_lora(); });
   model.save(o.train.out);

@@ -103,16 +103,23 @@ void ImageTower::init(uint64_t seed) {
 }
 
 Tensor TextInput::key_mask() const {
+  if (mask) return mask;
   const int64_t B = ids.size(0), T = ids.size(1);
-  Tensor mask = Tensor::empty({B, T}, DType::int32);
-  int32_t* m = mask.data<int32_t>();
+  Tensor made = Tensor::empty({B, T}, DType::int32);
+  int32_t* m = made.data<int32_t>();
   for (int64_t b = 0; b < B; ++b)
     for (int64_t t = 0; t < T; ++t) m[b * T + t] = t <= end.data<int32_t>()[b] ? 1 : 0;
-  return mask;
+  return made;
 }
 
 TextInput TextInput::rows(int64_t first, int64_t past) const {
-  return {ids.rows(first, past), end.rows(first, past)};
+  return {ids.rows(first, past), end.rows(first, past), mask ? mask.rows(first, past) : Tensor()};
+}
+
+void TextInput::put(const Context& ctx, const TextInput& text) {
+  ctx.put(ids, text.ids);
+  ctx.put(end, text.end);
+  ctx.put(mask, text.key_mask());
 }
 
 TextInput make_text_input(const Tensor& ids, const Tensor& end) {

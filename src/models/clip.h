@@ -63,8 +63,10 @@ struct ImageTower {
 // position.
 struct TextInput {
   Tensor ids, end;
+  Tensor mask = {};                       // key_mask(), where it was put on a device
   [[nodiscard]] Tensor key_mask() const;  // (B, T) int32: 1 up to and including the end token
   [[nodiscard]] TextInput rows(int64_t first, int64_t past) const;
+  void put(const Context& ctx, const TextInput& text);  // `text` here, see Context::put
 };
 // Trims the padding columns that no row uses: causal attention makes the result the same.
 [[nodiscard]] TextInput make_text_input(const Tensor& ids, const Tensor& end);

@@ -95,18 +95,24 @@ TextKeys Unet::text_keys(Tape& tape, const Var& context, const Tensor& mask, con
   return text;
 }
 
-Var Unet::time_vector(Tape& tape, const Tensor& t, const Var& pooled) {
-  const Tensor sinusoids = time_sinusoids(t, config.block_out_channels.front());
-  const Var waves = from_host(tape, Var(sinusoids.to(time_linear_1.weight.value.dtype())));
-  Var e = activation(tape, time_linear_1.forward(tape, waves), Activation::silu);
+Tensor Unet::time_waves(const Tensor& t) const {
+  return time_sinusoids(t, config.block_out_channels.front()).to(time_linear_1.weight.value.dtype());
+}
+
+Var Unet::time_vector(Tape& tape, const Tensor& waves, const Var& pooled) {
+  Var e = activation(tape, time_linear_1.forward(tape, from_host(tape, Var(waves))), Activation::silu);
   e = time_linear_2.forward(tape, e);
   if (class_embedding) e = class_embedding->forward(tape, pooled, e);  // eq. (3)
   return activation(tape, e, Activation::silu);
 }
 
-Var Unet::forward(Tape& tape, const Var& x_anywhere, const Tensor& t, const TextKeys& text) {
+Var Unet::forward(Tape& tape, const Var& x, const Tensor& t, const TextKeys& text) {
+  return forward_at(tape, x, time_waves(t), text);
+}
+
+Var Unet::forward_at(Tape& tape, const Var& x_anywhere, const Tensor& waves, const TextKeys& text) {
   const int r = config.pixel_unshuffle;
-  const Var x = from_host(tape, x_anywhere), time = time_vector(tape, t, text.pooled);
+  const Var x = from_host(tape, x_anywhere), time = time_vector(tape, waves, text.pooled);
   size_t next_key = 0;  // cross-attentions run in the order in which text_keys() listed them
   const auto transform = [&](SpatialTransformer& block, const Var& in) {
     const size_t i = next_key++;

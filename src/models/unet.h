@@ -103,6 +103,9 @@ struct Unet {
   [[nodiscard]] TextKeys text_keys(Tape& tape, const Var& context, const Tensor& mask, const Var& pooled);
   // x (B, H, W, 3) or the latent channels, t (B) in [0, 1] -> the prediction, shaped as x
   [[nodiscard]] Var forward(Tape& tape, const Var& x, const Tensor& t, const TextKeys& text);
+  // the same with time_waves(t) (B, C), which may have been put on the device before
+  [[nodiscard]] Var forward_at(Tape& tape, const Var& x, const Tensor& waves, const TextKeys& text);
+  [[nodiscard]] Tensor time_waves(const Tensor& t) const;
   void init(
       uint64_t seed);  // PyTorch's default scales; the last layer of each residual branch starts at zero
   [[nodiscard]] ParamList params();
@@ -110,7 +113,7 @@ struct Unet {
  private:
   void build_down();
   void build_up();
-  [[nodiscard]] Var time_vector(Tape& tape, const Tensor& t, const Var& pooled);
+  [[nodiscard]] Var time_vector(Tape& tape, const Tensor& waves, const Var& pooled);
   [[nodiscard]] std::vector<SpatialTransformer*> transformers();
 };
 
