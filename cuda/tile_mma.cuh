@@ -1,11 +1,11 @@
 // What a warp does with tiles of bfloat16: it multiplies them on the tensor cores, and fetches them from
 // shared and from device memory. Each function is one or two instructions of the GPU (compute capability 8.0
 // and later); tests/emulator/tiles.h says in C++ what they mean, and the emulator runs that. Lane 4 g + t of
-// a warp holds pairs of neighbours, in registers of 32 bits, the first of a pair in the low half:   A (16,
-// 16)  a[0] (g, 2t), a[1] (g + 8, 2t), a[2] (g, 2t + 8), a[3] (g + 8, 2t + 8)   along the row   B (16, 8)
-// b0 (2t, g), b1 (2t + 8, g)                                               down the column   C (16, 8)
-// c[0], c[1] (g, 2t), c[2], c[3] (g + 8, 2t)                               floats, along the row so two tiles
-// C side by side, rounded, are a tile A.
+// a warp holds pairs of neighbours, in registers of 32 bits, the first of a pair in the low half:
+//   A (16, 16)  a[0] (g, 2t), a[1] (g + 8, 2t), a[2] (g, 2t + 8), a[3] (g + 8, 2t + 8)   along the row
+//   B (16, 8)   b0 (2t, g), b1 (2t + 8, g)                                        down the column
+//   C (16, 8)   c[0], c[1] (g, 2t), c[2], c[3] (g + 8, 2t)                        floats, along the row
+// Two tiles C side by side, rounded, are a tile A.
 #pragma once
 
 #include "device_span.h"
