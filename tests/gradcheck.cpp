@@ -144,7 +144,7 @@ double dot(const Tensor& a, const Tensor& b) {
 
 double value(const Function& f, const std::vector<Tensor>& inputs, const Tensor& dy) {
   const Context ctx;
-  Tape tape(ctx, false);
+  Tape tape(ctx, Tape::Mode::forget);  // dropout is on
   return dot(f(tape, as_inputs(tape, inputs)).value, dy);
 }
 

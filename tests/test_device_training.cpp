@@ -130,6 +130,7 @@ struct Steady {
 }  // namespace
 
 TEST_CASE("device training: it follows the CPU, and the log misses no step") {
+  if (!has_device()) return;
   const TemporaryDir dir;
   const TrainReport here = run(Context(), options_for(dir / "cpu", 4));
   const TrainReport there = run(device_context(), options_for(dir / "cuda", 4));
@@ -149,6 +150,7 @@ TEST_CASE("device training: it follows the CPU, and the log misses no step") {
 }
 
 TEST_CASE("device training: resumed is straight") {
+  if (!has_device()) return;
   const TemporaryDir dir;
   auto o = options_for(dir / "straight", 5);
   run(device_context(), o);
@@ -162,6 +164,7 @@ TEST_CASE("device training: resumed is straight") {
 }
 
 TEST_CASE("device training: what is not finite stops the run by name and keeps the last checkpoint") {
+  if (!has_device()) return;
   const TemporaryDir dir;
   auto o = options_for(dir / "run", 8);
   o.save_every = 2;
@@ -181,6 +184,7 @@ TEST_CASE("device training: what is not finite stops the run by name and keeps t
 }
 
 TEST_CASE("device training: a recorded step gives the bits of a plain one") {
+  if (!has_device()) return;
   const TemporaryDir dir;
   auto o = options_for(dir / "plain", 5);
   run(device_context(), o);
@@ -197,6 +201,7 @@ TEST_CASE("device training: a recorded step gives the bits of a plain one") {
 }
 
 TEST_CASE("device training: a captioner is recorded once for each length") {
+  if (!has_device()) return;
   const std::vector<std::vector<int32_t>> captions{{3, 4, 5}, {6, 7, 8, 9, 10}};
   const auto trained = [&](bool graph) {
     const TemporaryDir dir;
@@ -237,6 +242,7 @@ TEST_CASE("device training: a captioner is recorded once for each length") {
 
 #if GMAIL_EMULATED
 TEST_CASE("device training: after the first steps nothing is allocated and nobody waits") {
+  if (!has_device()) return;
   const TemporaryDir dir;
   run(device_context(), options_for(dir / "run", 6), Steady());
 
