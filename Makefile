@@ -14,7 +14,7 @@ BENCH_FLAGS ?=
 FLICKR8K ?= ../shared/data/flickr8k
 GMAIL := $(BUILD)/gmail
 
-.PHONY: build deps demo test test-emulated test-gpu audit bench repro-flickr8k tabletop-weights lint format install clean help
+.PHONY: build deps demo test test-emulated test-sanitized test-races test-gpu audit bench repro-flickr8k tabletop-weights lint format install clean help
 
 build:  ## build the program, the library and the tests (the default)
 	@# An existing build folder keeps its generator; a configuration that failed half-way starts anew.
@@ -37,11 +37,15 @@ test: deps  ## every test
 	@$(MAKE) --no-print-directory build
 	$(BUILD)/gmail_tests
 
-test-emulated:  ## the CUDA kernels without a GPU: every test under ASan and UBSan on the emulator, then the race detector
+test-emulated: test-sanitized test-races  ## the CUDA kernels without a GPU: the two below
+
+test-sanitized:  ## every test on the emulated device, under ASan and UBSan
 	@$(MAKE) --no-print-directory build BUILD=build-emulated TARGET=gmail_tests \
 	  CMAKE_FLAGS='-DGMAIL_CUDA=EMULATED -DGMAIL_SANITIZE=ON -DCMAKE_CXX_FLAGS_RELEASE="-Og -g1"'
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=0 \
 	  build-emulated/gmail_tests
+
+test-races:  ## the ops' tests on the emulated device, under a race detector
 	@$(MAKE) --no-print-directory build TARGET=gmail_tests_races
 	$(BUILD)/gmail_tests_races
 
