@@ -1,10 +1,7 @@
 // conv2d.h by cuDNN. Its fast engines read the weights as (O, kh, kw, I), so they are rearranged, and the
 // gradient is rearranged back; the copy of a constant weight is kept with it.
-#include <atomic>
-#include <mutex>
-#include <tuple>
-
 #include "core/cuda_options.h"
+#include "core/kept_copy.h"
 #include "dnn_graphs.h"
 #include "dnn_ops.h"
 #include "temporary.h"
@@ -47,40 +44,18 @@ void rearrange(Tensor& to, const Tensor& w, Stream stream) {
   });
 }
 
-// The rearranged copies of the constant weights of a storage, known by their place, shape and type.
-struct Kept {
-  std::mutex mutex;
-  std::map<std::tuple<int64_t, std::string, DType>, Tensor> copies;
-};
-constexpr size_t kSlot = 3;
-
-std::shared_ptr<Kept> kept_with(Storage& storage) {
-  std::shared_ptr<const void>& slot = storage.derived[kSlot];
-  std::shared_ptr<const void> found = std::atomic_load(&slot);
-  if (!found) {
-    std::shared_ptr<const void> made = std::make_shared<Kept>();
-    if (std::atomic_compare_exchange_strong(&slot, &found, made)) found = made;
-  }
-  return std::const_pointer_cast<Kept>(std::static_pointer_cast<const Kept>(found));
-}
-
-// (O, kh, kw, I) in the type of the activations
+// (O, kh, kw, I) in the type of the activations; of a constant weight a copy that is kept
 Tensor weights(const Tensor& w, DType type, Stream stream) {
   const Shape shape{w.size(0), w.size(2), w.size(3), w.size(1)};
-  Storage& storage = w.storage();
-  if (!storage.constant) {
-    Tensor copy = temporary(shape, type, stream);
-    rearrange(copy, w, stream);
-    return copy;
-  }
-  const std::shared_ptr<Kept> kept = kept_with(storage);
-  const std::lock_guard lock(kept->mutex);
-  Tensor& copy = kept->copies[{w.raw() - storage.data(), w.shape().str(), type}];
-  if (!copy) {
+  const Tensor kept = kept_copy(w, "channels last", type, [&] {
     Tensor made = Tensor::empty(shape, type, Device::cuda);
     rearrange(made, w, stream);
-    copy = made;
-  }
+    wait_for(stream);
+    return made;
+  });
+  if (kept) return kept;
+  Tensor copy = temporary(shape, type, stream);
+  rearrange(copy, w, stream);
   return copy;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <initializer_list>
 #include <ostream>
@@ -28,6 +29,7 @@ class Shape {
   // the same shape with dimension i replaced
   [[nodiscard]] Shape with(int i, int64_t size) const;
   bool operator==(const Shape& other) const = default;
+  auto operator<=>(const Shape& other) const = default;  // some order, for keys
 
  private:
   std::array<int64_t, kMaxRank> size_{};

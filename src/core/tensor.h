@@ -14,6 +14,8 @@
 
 namespace gmail {
 
+struct KeptCopies;
+
 // Owns one block of memory and gives it back to where it came from.
 class Storage {
  public:
@@ -25,10 +27,10 @@ class Storage {
   [[nodiscard]] size_t bytes() const { return bytes_; }
   [[nodiscard]] Device device() const { return device_; }
 
-  // A constant storage never changes again (a frozen weight), so an op may keep a rearranged copy of it here:
-  // one slot for each form that an op knows (see ops/gemm.h).
+  // A constant storage never changes again (a frozen weight), so an op may keep rearranged copies with it: see
+  // core/kept_copy.h.
   bool constant = false;
-  std::array<std::shared_ptr<const void>, 4> derived;
+  std::shared_ptr<KeptCopies> copies;
 
  private:
   size_t bytes_;

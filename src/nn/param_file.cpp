@@ -37,7 +37,7 @@ void load_params(const SafetensorsFile& file, const ParamList& params, const std
   GMAIL_INPUT(problems.empty(), file.path().string(), " does not fit the model", problems);
   for (Param* p : params) {
     p->value.copy_from(file.read(prefix + p->name));
-    p->value.storage().derived = {};  // rearranged copies of the old value
+    p->value.storage().copies = nullptr;  // they were made of the old value
   }
 }
 

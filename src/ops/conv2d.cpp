@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/kept_copy.h"
 #include "core/parallel_for.h"
 #include "ops/conv2d_grid.h"
 #include "ops/gemm.h"
@@ -182,13 +183,16 @@ template <class T>
 void forward(T* y, const T* x, const Tensor& w, const T* b, const Sizes& s) {
   const Grid grid = forward_grid(s);
   const int64_t size = packed_size<T>(grid.depth(), s.O);
-  const auto kept =
-      kept_copy<T>(w, WeightForm::conv, size, [&](T* out) { pack_forward(out, w.data<T>(), s); });
+  Tensor kept = kept_copy(w, "packed for conv2d", w.dtype(), [&] {
+    Tensor made = Tensor::empty({size}, w.dtype());
+    pack_forward(made.data<T>(), w.data<T>(), s);
+    return made;
+  });
   const Scratch<T> scratch(kept ? 0 : size);
   if (!kept) pack_forward(scratch.data(), w.data<T>(), s);
   GradWriter<T> out{Grad{}};
   out.p = y;
-  Correlation<T>(grid, x, kept ? kept.get() : scratch.data(), s.O, b).run(out);
+  Correlation<T>(grid, x, kept ? kept.data<T>() : scratch.data(), s.O, b).run(out);
 }
 
 // w as (chosen taps, O; I), packed.

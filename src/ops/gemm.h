@@ -12,8 +12,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <string>
 
 #include "core/tensor.h"
@@ -48,14 +46,6 @@ template <class T>
 [[nodiscard]] int64_t packed_size(int64_t k, int64_t n);
 template <class T>
 void pack_b(T* packed, const T* b, int64_t ldb, bool trans_b, int64_t k, int64_t n);
-
-// What an op made of a weight that never changes (Storage::constant), made once and kept with its storage;
-// null if the weight may change. `form` names the arrangement, `size` counts its elements, `make` writes
-// them.
-enum class WeightForm : uint8_t { linear, conv };
-template <class T>
-[[nodiscard]] std::shared_ptr<const T> kept_copy(const Tensor& w, WeightForm form, int64_t size,
-                                                 const std::function<void(T*)>& make);
 
 }  // namespace gmail::cpu
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "core/kept_copy.h"
 #include "ops/gemm.h"
 #include "ops/reduce.h"
 #include "ops/simd.h"
@@ -30,10 +31,13 @@ std::atomic<int64_t> multiply_adds{0};
 
 template <class T>
 void forward(T* y, const T* x, const Tensor& w, const T* b, const T* residual, Sizes s, double alpha) {
-  const bool packed = s.N > kGemmSmall && s.N < kPackedRows;
-  const auto copy = !packed ? nullptr
-                            : kept_copy<T>(w, WeightForm::linear, packed_size<T>(s.I, s.O),
-                                           [&](T* out) { pack_b(out, w.data<T>(), s.I, true, s.I, s.O); });
+  Tensor packed;  // absent: w is read as it is
+  if (s.N > kGemmSmall && s.N < kPackedRows)
+    packed = kept_copy(w, "packed for linear", w.dtype(), [&] {
+      Tensor made = Tensor::empty({packed_size<T>(s.I, s.O)}, w.dtype());
+      pack_b(made.data<T>(), w.data<T>(), s.I, true, s.I, s.O);
+      return made;
+    });
   gemm<T>({.m = s.N,
            .n = s.O,
            .k = s.I,
@@ -49,7 +53,7 @@ void forward(T* y, const T* x, const Tensor& w, const T* b, const T* residual, S
            .c_in = residual,
            .ld_in = s.O,
            .bias = b,
-           .packed_b = copy.get()});
+           .packed_b = packed ? packed.data<T>() : nullptr});
 }
 
 template <class T>
