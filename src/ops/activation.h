@@ -15,6 +15,27 @@
 
 namespace gmail {
 enum class Activation : uint8_t { quick_gelu, gelu_erf, gelu_tanh, silu, relu, tanh };
+
+// Calls f with the kind's struct, of a backend's six in the order of the equations.
+template <class QuickGelu, class GeluErf, class GeluTanh, class Silu, class Relu, class Tanh, class F>
+void choose_activation(Activation kind, F& f) {
+  switch (kind) {
+    case Activation::quick_gelu:
+      return f(QuickGelu{});
+    case Activation::gelu_erf:
+      return f(GeluErf{});
+    case Activation::gelu_tanh:
+      return f(GeluTanh{});
+    case Activation::silu:
+      return f(Silu{});
+    case Activation::relu:
+      return f(Relu{});
+    case Activation::tanh:
+      return f(Tanh{});
+  }
+  throw Error("[activation] unknown kind");
+}
+
 namespace cpu {
 void activation_forward(Tensor& y, const Tensor& x, Activation kind);
 void activation_backward(Grad dx, const Tensor& dy, const Tensor& x, Activation kind);

@@ -84,21 +84,7 @@ struct Tanh {  // eq. (6)
 // Calls f with the struct of the kind.
 template <class F>
 void with_activation(Activation kind, F&& f) {
-  switch (kind) {
-    case Activation::quick_gelu:
-      return f(QuickGelu{});
-    case Activation::gelu_erf:
-      return f(GeluErf{});
-    case Activation::gelu_tanh:
-      return f(GeluTanh{});
-    case Activation::silu:
-      return f(Silu{});
-    case Activation::relu:
-      return f(Relu{});
-    case Activation::tanh:
-      return f(Tanh{});
-  }
-  throw Error("[activation] unknown kind");
+  choose_activation<QuickGelu, GeluErf, GeluTanh, Silu, Relu, Tanh>(kind, f);
 }
 
 }  // namespace gmail::cpu
