@@ -38,12 +38,7 @@ __global__ void __launch_bounds__(kRows* kWarp, 1)
   const int64_t n = Team<kWarpRow>::row();
   if (n >= N) return;
   const Row<T, K, kWarpRow> dys(dy, n * C, C), ys(y, n * C, C);
-  float dot = 0;
-  each_pack<K, kWarpRow>(C, [&](int j, int c) {
-    const Pack<T, K> d = dys.at(j, c), u = ys.at(j, c);
-    for (int k = 0; k < K; ++k) dot += d[k] * u[k];
-  });
-  dot = Team<kWarpRow>::template reduce<Sum>(dot);
+  const float dot = row_dot(dys, ys, C);
   const bool constant = norm[n] < eps;
   const float inverse = 1 / (constant ? eps : norm[n]), along = constant ? 0 : dot;
   each_pack<K, kWarpRow>(C, [&](int j, int c) {

@@ -65,6 +65,17 @@ class Row {
   Pack<T, K> held_[kWarpRow ? kHeld / K : 1] = {};
 };
 
+// The sum of a b over a row, in every thread of the team.
+template <class T, int K, bool kWarpRow>
+__device__ float row_dot(const Row<T, K, kWarpRow>& a, const Row<T, K, kWarpRow>& b, int C) {
+  float dot = 0;
+  each_pack<K, kWarpRow>(C, [&](int j, int c) {
+    const Pack<T, K> u = a.at(j, c), v = b.at(j, c);
+    for (int k = 0; k < K; ++k) dot += u[k] * v[k];
+  });
+  return Team<kWarpRow>::template reduce<Sum>(dot);
+}
+
 // Calls f(Width<K>, bool_constant<kWarpRow>) as the row of C elements of T allows.
 template <int K>
 using Width = std::integral_constant<int, K>;

@@ -39,12 +39,7 @@ __global__ void __launch_bounds__(kRows* kWarp, 1)
   const int64_t n = Team<kWarpRow>::row();
   if (n >= N) return;
   const Row<T, K, kWarpRow> dys(dy, n * C, C), ys(y, n * C, C);
-  float dot = 0;
-  each_pack<K, kWarpRow>(C, [&](int j, int c) {
-    const Pack<T, K> d = dys.at(j, c), p = ys.at(j, c);
-    for (int k = 0; k < K; ++k) dot += d[k] * p[k];
-  });
-  dot = Team<kWarpRow>::template reduce<Sum>(dot);
+  const float dot = row_dot(dys, ys, C);
   each_pack<K, kWarpRow>(C, [&](int j, int c) {
     const Pack<T, K> d = dys.at(j, c), p = ys.at(j, c);
     float out[K];
