@@ -45,9 +45,7 @@ TrainReport train_captioner(const Context& ctx, const Tokenizer& tokenizer, cons
     const CaptionBatch batch = model.batch(captions);
     Inputs& in = inputs[batch.ids.size(1)];
     ctx.put(in.embeddings, take_rows(data.embeddings, rows));
-    ctx.put(in.captions.ids, batch.ids);
-    ctx.put(in.captions.targets, batch.targets);
-    ctx.put(in.captions.mask, batch.mask);
+    in.captions.put(ctx, batch);
     now = &in;
     return batch.ids.size(1);
   };

@@ -57,6 +57,12 @@ Var ClipCap::prefix(Tape& tape, const Var& embeddings_anywhere) {
   return reshape(tape, y, {e.size(0), config.prefix_length, config.gpt.n_embd});
 }
 
+void CaptionBatch::put(const Context& ctx, const CaptionBatch& batch) {
+  ctx.put(ids, batch.ids);
+  ctx.put(targets, batch.targets);
+  ctx.put(mask, batch.mask);
+}
+
 CaptionBatch ClipCap::batch(const std::vector<std::vector<int32_t>>& captions) const {
   const auto B = static_cast<int64_t>(captions.size());
   size_t longest = 0;

@@ -30,6 +30,7 @@ struct DecodeOptions {
 struct CaptionBatch {
   Tensor ids;            // (B, T) w_1 .. w_n, then filler that no loss sees
   Tensor targets, mask;  // (B (T + 1)) w_1 .. w_n, end; 1 where there is one
+  void put(const Context& ctx, const CaptionBatch& batch);  // `batch` here, see Context::put
 };
 
 struct Decoded {
