@@ -20,6 +20,14 @@ bool has_device() { return false; }
 const Context& device_context() { throw Error("this build has no CUDA backend"); }
 #endif
 
+std::string device_name() {
+#if GMAIL_EMULATED
+  return concat("cuda, schedule ", static_cast<int>(emulator::schedule()), ",");
+#else
+  return "cuda";
+#endif
+}
+
 void on_the_device(const std::function<void(const Context&)>& f) {
   if (!has_device()) return;
 #if GMAIL_EMULATED

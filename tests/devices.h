@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "core/context.h"
 
@@ -10,6 +11,7 @@ namespace gmail::test {
 
 [[nodiscard]] bool has_device();
 [[nodiscard]] const Context& device_context();  // float32, on a stream of its own
+[[nodiscard]] std::string device_name();        // "cuda", and the emulator's schedule
 
 // on the device alone, once for each schedule
 void on_the_device(const std::function<void(const Context&)>& f);

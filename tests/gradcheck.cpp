@@ -3,12 +3,7 @@
 #include <cmath>
 #include <numeric>
 
-#if GMAIL_CUDA
-#include "core/device_memory.h"
-#endif
-#if GMAIL_EMULATED
-#include "emulator.h"
-#endif
+#include "devices.h"
 
 namespace gmail::test {
 namespace {
@@ -26,7 +21,7 @@ struct Run {
 };
 
 // A copy on the tensor's device whose memory begins one element past an aligned address.
-[[maybe_unused]] Tensor shifted(const Tensor& t) {
+Tensor shifted(const Tensor& t) {
   const int64_t n = t.numel();
   Tensor copy = Tensor::empty({n + 1}, t.dtype(), t.device()).rows(1, n + 1).reshape(t.shape());
   copy.copy_from(t);
@@ -79,7 +74,6 @@ std::string close(const Tensor& a, const Tensor& b, double rtol, double atol) {
                 rtol * scale + atol);
 }
 
-#if GMAIL_CUDA
 namespace {
 std::string compare(const Run& got, const Run& exact, double rtol, const std::string& where) {
   std::string difference = close(got.y.to(DType::float64), exact.y, rtol, 1e-5);
@@ -91,50 +85,7 @@ std::string compare(const Run& got, const Run& exact, double rtol, const std::st
   }
   return "";
 }
-
-// Runs f once for each schedule of the emulator's, or once on a GPU.
-std::string under_each_schedule(const std::function<std::string(const std::string&)>& f) {
-#if GMAIL_EMULATED
-  for (const auto schedule : {emulator::Schedule::round_robin, emulator::Schedule::greedy_forward,
-                              emulator::Schedule::greedy_reverse}) {
-    emulator::set_schedule(schedule);
-    const std::string difference = f(concat(", schedule ", static_cast<int>(schedule)));
-    if (!difference.empty()) return difference;
-  }
-  return "";
-#else
-  return f("");
-#endif
-}
-
-// Inputs of two dimensions and more are activations or matrices and take the type; vectors are parameters of
-// a norm or a bias and stay float32.
-std::string on_the_device(const Function& f, const std::vector<Tensor>& inputs) {
-  static const Context ctx{Device::cuda, cuda::make_stream(), DType::float32,
-                           std::make_shared<Arena>(Device::cuda)};
-  for (const DType type : {DType::float32, DType::bfloat16}) {
-    std::vector<Tensor> rounded, exact_inputs;
-    for (const Tensor& t : inputs) {
-      const bool real = t && t.dtype() != DType::int32;
-      rounded.push_back(!real ? t : t.to(t.rank() >= 2 ? type : DType::float32));
-      exact_inputs.push_back(!real ? t : rounded.back().to(DType::float64));
-    }
-    const Tensor like = run(f, exact_inputs, Tensor()).y;
-    const Tensor dy = random(like.shape(), 99).to(type);
-    const Run exact = run(f, exact_inputs, dy.to(DType::float64));
-    std::string difference = under_each_schedule([&](const std::string& schedule) {
-      return compare(run(f, rounded, dy, ctx), exact, type == DType::float32 ? 1e-4 : 2e-2,
-                     concat("cuda ", name_of(type), schedule));
-    });
-    if (!difference.empty()) return difference;
-    difference = compare(run(f, rounded, dy, ctx, true), exact, type == DType::float32 ? 1e-4 : 2e-2,
-                         concat("cuda ", name_of(type), ", unaligned"));
-    if (!difference.empty()) return difference;
-  }
-  return "";
-}
 }  // namespace
-#endif
 
 namespace {
 double dot(const Tensor& a, const Tensor& b) {
@@ -175,12 +126,30 @@ std::string finite_differences(const Function& f, const std::vector<Tensor>& inp
 }
 }  // namespace
 
-std::string device_agrees([[maybe_unused]] const Function& f,
-                          [[maybe_unused]] const std::vector<Tensor>& inputs) {
-#if GMAIL_CUDA
-  if (cuda::why_unusable().empty()) return on_the_device(f, inputs);
-#endif
-  return "";
+// Inputs of two dimensions and more are activations or matrices and take the type; vectors are parameters of
+// a norm or a bias and stay float32.
+std::string device_agrees(const Function& f, const std::vector<Tensor>& inputs) {
+  if (!has_device()) return "";
+  std::string difference;  // the first
+  for (const DType type : {DType::float32, DType::bfloat16}) {
+    std::vector<Tensor> rounded, exact_inputs;
+    for (const Tensor& t : inputs) {
+      const bool real = t && t.dtype() != DType::int32;
+      rounded.push_back(!real ? t : t.to(t.rank() >= 2 ? type : DType::float32));
+      exact_inputs.push_back(!real ? t : rounded.back().to(DType::float64));
+    }
+    const Tensor like = run(f, exact_inputs, Tensor()).y;
+    const Tensor dy = random(like.shape(), 99).to(type);
+    const Run exact = run(f, exact_inputs, dy.to(DType::float64));
+    const auto check = [&](const Context& ctx, bool unaligned) {
+      if (!difference.empty()) return;
+      difference = compare(run(f, rounded, dy, ctx, unaligned), exact, type == DType::float32 ? 1e-4 : 2e-2,
+                           concat(device_name(), " ", name_of(type), unaligned ? ", unaligned" : ""));
+    };
+    on_the_device([&](const Context& ctx) { check(ctx, false); });
+    check(device_context(), true);
+  }
+  return difference;
 }
 
 std::string gradcheck(const Function& f, const std::vector<Tensor>& inputs, double tolerance) {

@@ -13,14 +13,6 @@ using namespace gmail::test;
 
 namespace {
 
-ClipCap random_captioner() {
-  ClipCap model(tiny_clipcap());
-  model.init(3);
-  for (Param* p : model.params())
-    if (p->value.rank() > 1) init_normal(*p, 0.3, 5);
-  return model;
-}
-
 const std::vector<std::vector<int32_t>> kCaptions{
     {1, 2, 3}, {4, 0, 0, 6, 7}, {8}};  // id 0 is a word like any other
 

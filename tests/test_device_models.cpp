@@ -136,16 +136,6 @@ TEST_CASE("device models: a step of alignment with LoRA", "[device]") {
                });
 }
 
-namespace {
-Unet random_unet() {
-  Unet unet(tiny_unet());
-  unet.init(1);
-  for (Param* p : unet.params())
-    if (p->value.rank() > 1) init_normal(*p, 0.15, 2);
-  return unet;
-}
-}  // namespace
-
 TEST_CASE("device models: a step of the generator", "[device]") {
   compare_step(random_unet, [](Tape& tape, Unet& unet, DType type) {
     const Tensor mask = Tensor::from(std::vector<int32_t>{1, 1, 1, 1, 0, 1, 1, 0, 0, 0}, {2, 5});
@@ -158,16 +148,6 @@ TEST_CASE("device models: a step of the generator", "[device]") {
                         Tensor::from(std::vector<float>{1, 2}, {2}).to(type));
   });
 }
-
-namespace {
-ClipCap random_captioner() {
-  ClipCap model(tiny_clipcap());
-  model.init(3);
-  for (Param* p : model.params())
-    if (p->value.rank() > 1) init_normal(*p, 0.3, 5);
-  return model;
-}
-}  // namespace
 
 TEST_CASE("device models: a step of the captioner", "[device]") {
   compare_step(random_captioner, [](Tape& tape, ClipCap& model, DType type) {

@@ -220,9 +220,7 @@ TEST_CASE("device training: a captioner is recorded once for each length") {
       const CaptionBatch batch = model.batch({captions[0], captions[k % 3 == 1 ? 1 : 0]});
       Inputs& in = inputs[batch.ids.size(1)];
       ctx.put(in.embeddings, random({2, 12}, static_cast<uint64_t>(k), DType::float32));
-      ctx.put(in.captions.ids, batch.ids);
-      ctx.put(in.captions.targets, batch.targets);
-      ctx.put(in.captions.mask, batch.mask);
+      in.captions.put(ctx, batch);
       now = &in;
       return batch.ids.size(1);
     };

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "autograd/functions.h"
-#include "data/bpe_train.h"
 #include "data/tabletop.h"
 #include "eval/embedding_stats.h"
 #include "gmail/align.h"
@@ -22,21 +21,6 @@ using namespace gmail;
 using namespace gmail::test;
 
 namespace {
-
-// a tiny frozen CLIP with a vocabulary of the built-in world
-ClipModel tiny_model() {
-  std::vector<std::string> captions;
-  for (int64_t i = 0; i < 40; ++i)
-    for (const std::string& caption : captions_of(make_scene({}, i))) captions.push_back(caption);
-  Tokenizer tokenizer = train_bpe(captions, 600);
-  ClipConfig config = tiny_clip();
-  config.vocab_size = tokenizer.vocab_size();
-  config.max_position_embeddings = 32;
-  ClipModel model{Clip(config), std::move(tokenizer), kHalfNormalisation};
-  model.clip.init(1);
-  freeze(model.clip.params());
-  return model;
-}
 
 Tensor encode(GenClip& g, const Tensor& x) {
   const Context ctx;
@@ -84,6 +68,19 @@ void write_pairs(const std::filesystem::path& dir) {
     r.source = {true, real[i].id, 0, "studio", 1, 1.0, 1};
   }
   write_manifest(dir / "studio" / "generated.jsonl", studio.records);
+}
+
+// of these pairs
+AlignOptions alignment_in(const std::filesystem::path& dir, int64_t batch, int64_t steps) {
+  write_pairs(dir);
+  AlignOptions o;
+  o.manifest = dir / "studio" / "generated.jsonl";
+  o.real_manifest = dir / "photo" / "manifest.jsonl";
+  o.batch = batch;
+  o.train.steps = steps;
+  o.train.lr = 3e-3;
+  o.train.quiet = true;
+  return o;
 }
 
 }  // namespace
@@ -138,15 +135,8 @@ TEST_CASE("gmail: an adapter survives saving, and merging changes nothing") {
 
 TEST_CASE("gmail: alignment brings the pairs together, in both readings of the real encoder") {
   const TemporaryDir dir;
-  write_pairs(dir.path());
   ClipModel model = tiny_model();
-  AlignOptions o;
-  o.manifest = dir / "studio" / "generated.jsonl";
-  o.real_manifest = dir / "photo" / "manifest.jsonl";
-  o.batch = 12;
-  o.train.steps = 30;
-  o.train.lr = 3e-3;
-  o.train.quiet = true;
+  AlignOptions o = alignment_in(dir.path(), 12, 30);
   for (const RealEncoder reading : {RealEncoder::frozen, RealEncoder::lora}) {
     o.gen.real_encoder = reading;
     o.crop = reading == RealEncoder::lora;
@@ -163,15 +153,8 @@ TEST_CASE("gmail: alignment brings the pairs together, in both readings of the r
 
 TEST_CASE("gmail: kept embeddings of the real images change neither losses nor adapters") {
   const TemporaryDir dir;
-  write_pairs(dir.path());
   ClipModel model = tiny_model();
-  AlignOptions o;
-  o.manifest = dir / "studio" / "generated.jsonl";
-  o.real_manifest = dir / "photo" / "manifest.jsonl";
-  o.batch = 10;
-  o.train.steps = 4;
-  o.train.lr = 3e-3;
-  o.train.quiet = true;
+  AlignOptions o = alignment_in(dir.path(), 10, 4);
   const Tensor x = random({3, 16, 16, 3}, 2, DType::float32);
   std::vector<double> losses;
   std::vector<Tensor> tuned;

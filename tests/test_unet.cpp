@@ -17,14 +17,6 @@ using namespace gmail::test;
 
 namespace {
 
-Unet random_unet() {
-  Unet unet(tiny_unet());
-  unet.init(1);
-  for (Param* p : unet.params())  // the zero ends too, so that every path counts
-    if (p->value.rank() > 1) init_normal(*p, 0.15, 2);
-  return unet;
-}
-
 Var predict(Tape& tape, Unet& unet, const Tensor& x, const Tensor& t, const Tensor& context) {
   const Tensor pooled =
       context.rows(0, context.size(0)).reshape({context.size(0), context.size(1) * context.size(2)});

@@ -1,6 +1,8 @@
 #include "tiny.h"
 
 #include "core/rng.h"
+#include "data/bpe_train.h"
+#include "data/tabletop.h"
 #include "train/optimiser.h"
 
 namespace gmail::test {
@@ -37,6 +39,36 @@ ClipCapConfig tiny_clipcap() {
   c.end_id = 29;
   c.gpt = {.vocab_size = 30, .n_positions = 16, .n_embd = 16, .n_layer = 2, .n_head = 2};
   return c;
+}
+
+ClipModel tiny_model() {
+  std::vector<std::string> captions;
+  for (int64_t i = 0; i < 40; ++i)
+    for (const std::string& caption : captions_of(make_scene({}, i))) captions.push_back(caption);
+  Tokenizer tokenizer = train_bpe(captions, 600);
+  ClipConfig config = tiny_clip();
+  config.vocab_size = tokenizer.vocab_size();
+  config.max_position_embeddings = 32;
+  ClipModel model{Clip(config), std::move(tokenizer), kHalfNormalisation};
+  model.clip.init(1);
+  freeze(model.clip.params());
+  return model;
+}
+
+Unet random_unet() {
+  Unet unet(tiny_unet());
+  unet.init(1);
+  for (Param* p : unet.params())  // the zero ends too, so that every path counts
+    if (p->value.rank() > 1) init_normal(*p, 0.15, 2);
+  return unet;
+}
+
+ClipCap random_captioner() {
+  ClipCap model(tiny_clipcap());
+  model.init(3);
+  for (Param* p : model.params())
+    if (p->value.rank() > 1) init_normal(*p, 0.3, 5);
+  return model;
 }
 
 TextInput tiny_text(int64_t rows, int64_t context, int64_t vocab) {
