@@ -27,7 +27,7 @@ class Storage {
   [[nodiscard]] size_t bytes() const { return bytes_; }
   [[nodiscard]] Device device() const { return device_; }
 
-  // A constant storage never changes again (a frozen weight), so an op may keep rearranged copies with it: see
+  // A constant storage never changes again (a frozen weight), so an op may keep rearranged copies with it:
   // core/kept_copy.h.
   bool constant = false;
   std::shared_ptr<KeptCopies> copies;
