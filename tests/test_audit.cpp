@@ -178,7 +178,7 @@ TEST_CASE("gmail audit: wrong input ends with code 2 and says what") {
                {"--precision bf16", "--device cuda"});
 }
 
-TEST_CASE("gmail audit: the steps in data/audit pass") {
+TEST_CASE("gmail audit: the steps in data/audit pass", "[heavy]") {
   const Desk desk;
   std::filesystem::create_directory_symlink(std::filesystem::path(GMAIL_SOURCE_DIR) / "data",
                                             desk.dir / "data");

@@ -95,7 +95,7 @@ TEST_CASE("flops: a small U-Net, counted by hand") {
   CHECK(unet_flops(unet, 3, 5).backward == Approx(3 * (2 * forward - constant)));
 }
 
-TEST_CASE("bench: C3's state holds what compare_pytorch.py starts from, and its losses fall") {
+TEST_CASE("bench: C3's state holds what compare_pytorch.py starts from, and its losses fall", "[heavy]") {
   const test::TemporaryDir folder;
   const auto file = folder / "state.safetensors";
   test::Desk().ok("bench cpu --workload C3 --state " + file.string());
@@ -112,7 +112,7 @@ TEST_CASE("bench: C3's state holds what compare_pytorch.py starts from, and its 
   CHECK(losses.at(4) < losses.at(0));
 }
 
-TEST_CASE("bench: a JSON object for each workload") {
+TEST_CASE("bench: a JSON object for each workload", "[heavy]") {
   const auto line = test::Desk().ok("bench cpu --workload C3 --warmup 0 --repeats 2 --threads 1 --json");
   const auto json = nlohmann::json::parse(line);
   std::set<std::string> keys;

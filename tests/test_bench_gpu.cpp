@@ -101,7 +101,7 @@ TEST_CASE("device timer: it measures what lies between start and stop, and the p
   CHECK(memory_peak() == before);
 }
 
-TEST_CASE("bench gpu: a JSON object for each workload, plain and recorded", "[device]") {
+TEST_CASE("bench gpu: a JSON object for each workload, plain and recorded", "[device][heavy]") {
   if (no_device()) return;
   const test::Desk desk;
   const auto lines = lines_of(desk.ok(kTiny + "--cuda-graph --json --out out.json"));

@@ -62,7 +62,7 @@ ClipCap frozen_captioner() {
 
 }  // namespace
 
-TEST_CASE("recorded: images are those of the plain run and of the CPU") {
+TEST_CASE("recorded: images are those of the plain run and of the CPU", "[heavy]") {
   if (!has_device()) return;
   const Context& ctx = device_context();
   const std::vector<std::string> captions{"a red ball", "a large blue cube"},
@@ -89,7 +89,7 @@ TEST_CASE("recorded: images are those of the plain run and of the CPU") {
   }
 }
 
-TEST_CASE("recorded: captions, greedy and by beam search, are those of the plain run") {
+TEST_CASE("recorded: captions, greedy and by beam search, are those of the plain run", "[heavy]") {
   if (!has_device()) return;
   ClipCap model = frozen_captioner();
   const Tensor x = random({3, 12}, 1, DType::float32), y = random({3, 12}, 2, DType::float32);
@@ -144,7 +144,7 @@ TEST_CASE("recorded: a decoding step waits for its logits and for nothing else")
     }
 }
 
-TEST_CASE("recorded: a denoising step neither allocates nor waits") {
+TEST_CASE("recorded: a denoising step neither allocates nor waits", "[heavy]") {
   const Context& ctx = device_context();
   ClipModel text = tiny_model();
   Generator g = tiny_generator(Prediction::sample);
@@ -168,7 +168,7 @@ TEST_CASE("recorded: a denoising step neither allocates nor waits") {
 }
 #endif
 
-TEST_CASE("recorded: pretraining, generator and text tuning end with the bits of a plain run") {
+TEST_CASE("recorded: pretraining, generator and text tuning end with the bits of a plain run", "[heavy]") {
   if (!has_device()) return;
   const Context& ctx = device_context();
   const TemporaryDir dir;
