@@ -45,7 +45,7 @@ test-sanitized:  ## every test on the emulated device, under ASan and UBSan
 	@# The emulator has one thread: the heavy tests run beside the others.
 	@export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=0; \
 	  build-emulated/gmail_tests "[heavy]" >build-emulated/heavy.log 2>&1 & heavy=$$!; status=0; \
-	  build-emulated/gmail_tests "~[heavy]" || status=1; \
+	  build-emulated/gmail_tests "~[heavy]~[.]" || status=1; \
 	  wait $$heavy || status=1; cat build-emulated/heavy.log; exit $$status
 
 test-races:  ## the ops' tests on the emulated device, under a race detector
