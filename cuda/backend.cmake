@@ -43,8 +43,16 @@ function(gmail_add_cuda_backend target)
   target_compile_options(${target} PRIVATE
     "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Werror=all-warnings;-Xcompiler=-Wall,-Wextra;-Xptxas=-v>")
   target_link_libraries(${target} PRIVATE CUDA::cudart_static CUDA::cublasLt)
-  set_target_properties(${target} PROPERTIES CUDA_STANDARD 20 CUDA_EXTENSIONS OFF
-                                             CUDA_ARCHITECTURES "${GMAIL_CUDA_ARCHITECTURES}")
+  # No kernel asks for more than the first architecture has: one pass of the compiler serves the machine code of all.
+  set(architectures ${GMAIL_CUDA_ARCHITECTURES})
+  if(NOT GMAIL_CUDA_ARCHITECTURES MATCHES "[a-z]")
+    list(GET architectures 0 first)
+    list(TRANSFORM architectures PREPEND sm_)
+    string(JOIN "," code ${architectures} compute_${first})
+    target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-gencode=arch=compute_${first},code=[${code}]>")
+    set(architectures OFF)
+  endif()
+  set_target_properties(${target} PROPERTIES CUDA_STANDARD 20 CUDA_EXTENSIONS OFF CUDA_ARCHITECTURES "${architectures}")
   # What ptxas says of registers goes to a file beside each object: scripts/check_spills.sh reads them.
   set_target_properties(${target} PROPERTIES CUDA_COMPILER_LAUNCHER ${CMAKE_SOURCE_DIR}/scripts/ptxas_log.sh)
 endfunction()
