@@ -122,7 +122,7 @@ TEST_CASE("gmail: an adapter survives saving, and merging changes nothing") {
     add_noise_to(g);
     const Tensor before = encode(g, x);
     g.save(dir / "adapter", "base");
-    GenClip loaded = GenClip::load(dir / "adapter", model.clip.image);
+    GenClip loaded = GenClip::load(dir / "adapter", model.clip);
     CHECK(close(encode(loaded, x), before, 0) == "");
     const Context ctx;
     Tape tape(ctx, false);
@@ -162,7 +162,7 @@ TEST_CASE("gmail: kept embeddings of the real images change neither losses nor a
     o.cache_real = kept;
     o.train.out = dir / (kept ? "kept" : "computed");
     losses.push_back(align(Context(), model, o).train.loss);
-    GenClip g = GenClip::load(o.train.out, model.clip.image);
+    GenClip g = GenClip::load(o.train.out, model.clip);
     tuned.push_back(encode(g, x));
   }
   CHECK(losses[0] == Approx(losses[1]).epsilon(1e-6));

@@ -26,7 +26,8 @@ void setup(Command& c, Options& o) {
   c.option("manifest", o.manifest, "generated records (and the real ones, unless --real)")->required();
   c.option("real", o.real, "manifest of the real records");
   c.option("split", o.split, "only generated records of this split");
-  c.option("adapter", o.adapter, "PEFT folder whose LoRA matrices are the start");
+  c.option("adapter", o.adapter,
+           "PEFT folder to start from: layers, ranks, alphas and matrices are then its own");
   c.option("projection", o.projection, "copy | new: how \"Proj for Gen\" starts")->one_of({"copy", "new"});
   c.option("order", o.order, "shuffled | sequential (manifest order, wrapping around)")
       ->one_of({"shuffled", "sequential"});
@@ -48,6 +49,7 @@ void run(Command& c, Options& o) {
   a.manifest = o.manifest;
   a.real_manifest = o.real;
   a.init = o.adapter;
+  a.base_model = o.model;
   a.split = o.split;
   a.gen = {o.rank, o.alpha, o.targets, o.real_encoder == "lora" ? RealEncoder::lora : RealEncoder::frozen};
   a.new_projection = o.projection == "new";

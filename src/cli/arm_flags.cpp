@@ -10,8 +10,8 @@ namespace gmail::cli {
 namespace {
 
 // f_r read through an adapter that changes nothing: for the arms that need none
-GenClip adapter_of(const ArmFlags& f, Arm arm, const ClipModel& base) {
-  if (!f.adapter.empty()) return GenClip::load(f.adapter, base.clip.image);
+GenClip adapter_of(const ArmFlags& f, Arm arm, ClipModel& base) {
+  if (!f.adapter.empty()) return GenClip::load(f.adapter, base.clip);
   GMAIL_INPUT(arm != Arm::gmail, "--adapter is required for arm gmail: f_g is in its folder");
   return GenClip::start(base.clip.image, {}, false, 0);
 }

@@ -77,7 +77,7 @@ nlohmann::json score_retrieval(const Context& ctx, ClipModel& h, const Tensor& i
 nlohmann::json run_arm(DemoRun& run, Arm arm, const std::filesystem::path& clip) {
   const std::filesystem::path out = run.out / "arms" / name_of(arm);
   ClipModel base = ClipModel::load(clip, run.ctx.device);
-  GenClip adapter = GenClip::load(run.out / "adapter", base.clip.image);
+  GenClip adapter = GenClip::load(run.out / "adapter", base.clip);
   const Manifest generated = read_manifest(run.out / "generated" / "manifest.jsonl").filter("train");
   const EmbeddedPairs data = arm_data(run.ctx, arm, base, adapter, generated, photo(run, "train"), run.seed);
   train_captioner(run, base, data, out / "captioner");
@@ -101,7 +101,7 @@ nlohmann::json run_arm(DemoRun& run, Arm arm, const std::filesystem::path& clip)
 
 nlohmann::json judge_encoders(DemoRun& run, const std::filesystem::path& clip) {
   ClipModel base = ClipModel::load(clip, run.ctx.device);
-  GenClip adapter = GenClip::load(run.out / "adapter", base.clip.image);
+  GenClip adapter = GenClip::load(run.out / "adapter", base.clip);
   const ImageEncoder f_r = real_encoder(base.clip.image, nullptr), f_g = generated_encoder(adapter);
   const auto embed = [&](const ImageEncoder& encode, const Manifest& manifest) {
     return embed_all_images(run.ctx, encode, ImageStore(manifest, store_options(base)), base.norm);

@@ -95,6 +95,7 @@ void align_generated(DemoRun& run, const std::filesystem::path& clip) {
   o.manifest = run.out / "generated" / "manifest.jsonl";
   o.real_manifest = run.out / "photo" / "manifest.jsonl";
   o.split = "train";
+  o.base_model = clip.string();
   o.batch = r.align_batch;
   o.train = recipe_training(run.out / "adapter", r.align_steps, r.align_lr, run.seed, run.command);
   o.train.cuda_graph = run.recipe.cuda_graph;

@@ -20,7 +20,7 @@ struct Options {
 
 void setup(Command& c, Options& o) {
   c.option("model", o.model, "CLIP folder")->required();
-  c.option("adapter", o.adapter, "folder of the aligned adapter: images go through its f_g, unless --real");
+  c.option("adapter", o.adapter, "PEFT folder, aligned or not: images go through its f_g, unless --real");
   c.flag("real", o.real, "with --adapter: the images are real ones, and go through its reading of f_r");
   c.option("images", o.images, "images, JPEG or PNG: image_embeds (N, E) in this order");
   c.option("texts", o.texts, "file of lines {\"text\": \"..\"}: text_embeds (M, E) in this order");

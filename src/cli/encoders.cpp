@@ -11,14 +11,15 @@ namespace gmail::cli {
 void add_encoder_flags(Command& c, EncoderFlags& f, bool need_model) {
   const Declared model = c.option("model", f.model, "CLIP folder");
   if (need_model) model->required();
-  c.option("adapter", f.adapter, "folder of the aligned adapter");
+  c.option("adapter", f.adapter,
+           "folder of the aligned adapter, or of a LoRA that peft saved: a fine-tuned CLIP");
   c.flag("generated", f.generated, "the images are generated ones: through the adapter's f_g");
 }
 
 Encoders::Encoders(const Context& ctx, const std::string& model, const std::string& adapter, bool generated)
     : model_(ClipModel::load(model, ctx.device)), generated_(generated) {
   GMAIL_INPUT(!generated || !adapter.empty(), "--generated needs --adapter: f_g is in its folder");
-  if (!adapter.empty()) adapter_ = GenClip::load(adapter, model_.clip.image);
+  if (!adapter.empty()) adapter_ = GenClip::load(adapter, model_.clip);
 }
 
 ImageEncoder Encoders::image() {

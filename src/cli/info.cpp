@@ -10,6 +10,7 @@
 #include "core/device_memory.h"
 #include "core/parallel_for.h"
 #include "data/tokenizer.h"
+#include "gmail/adapter_file.h"
 #include "io/json.h"
 #include "models/clip.h"
 #include "models/clipcap.h"
@@ -98,14 +99,27 @@ void show_captioner(const fs::path& folder, const Json& config) {
   line("total", count_params(weights, {""}));
 }
 
+std::string joined(const std::set<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
 void show_adapter(const fs::path& folder) {
-  const fs::path file = folder / "adapter_config.json";
-  const Json json = read_json(file);
-  GMAIL_INPUT(json.is_object(), file.string(), ": expected an object, found ", describe(json));
-  const auto value = [&](const char* key) { return json.contains(key) ? json[key].dump() : "?"; };
+  const AdapterFile adapter = AdapterFile::read(folder);
+  std::map<std::string, int64_t> layers;  // by "vision_model q_proj"
+  std::set<std::string> ranks, alphas;
+  for (const AdapterFile::Update& u : adapter.updates) {
+    ++layers[u.path.substr(0, u.path.find('.')) + " " + u.path.substr(u.path.rfind('.') + 1)];
+    ranks.insert(std::to_string(u.a.size(0)));
+    alphas.insert(concat(u.scale * static_cast<double>(u.a.size(0))));
+  }
   line("adapter", folder.string());
-  line("LoRA",
-       concat("rank ", value("r"), ", alpha ", value("lora_alpha"), ", on ", value("target_modules")));
+  line("LoRA", concat("rank ", joined(ranks), ", alpha ", joined(alphas), ", on ", adapter.updates.size(),
+                      " linear layers"));
+  for (const auto& [name, count] : layers) line("", concat(name, ": ", count));
+  for (const NamedTensor& w : adapter.weights) line("", concat(w.name, " of its own ", w.tensor.shape()));
+  if (!adapter.base_model.empty()) line("of", adapter.base_model);
   line("", count_params(SafetensorsFile(folder / "adapter_model.safetensors"), {""}));
   if (!fs::exists(folder / "projections.safetensors")) return;
   const SafetensorsFile projections(folder / "projections.safetensors");

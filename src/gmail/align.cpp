@@ -109,8 +109,10 @@ AlignReport align(const Context& ctx, ClipModel& base, const AlignOptions& o) {
   GMAIL_INPUT(o.tau > 0, "[align] tau must be positive, got ", o.tau);
   ImageTower& f_r = base.clip.image;
   const PairSet set = load_pairs(o, base.clip.config.image_size);
-  GenClip gen = GenClip::start(f_r, o.gen, o.new_projection, o.train.seed);
-  if (!o.init.empty()) gen.load_lora(o.init);
+  const uint64_t seed = o.train.seed;
+  GenClip gen = o.init.empty()
+                    ? GenClip::start(f_r, o.gen, o.new_projection, seed)
+                    : GenClip::start(f_r, o.gen, o.new_projection, seed, AdapterFile::read(o.init));
   const bool cached =
       o.cache_real && !o.crop && !gen.projection_real;  // f_r(x_r) never changes: computed once
   const ImageEncoder real = real_encoder(f_r, &gen);
@@ -159,7 +161,7 @@ AlignReport align(const Context& ctx, ClipModel& base, const AlignOptions& o) {
       static_cast<double>(count_elements(params)) / static_cast<double>(count_elements(all));
   report.train = train(ctx, train_options, params, StagedStep{prepare, compute});
   report.cosine_after = paired_cosine();
-  gen.save(o.train.out, "");
+  gen.save(o.train.out, o.base_model);
   return report;
 }
 

@@ -22,8 +22,10 @@ namespace gmail {
 
 struct AlignOptions {
   std::filesystem::path manifest, real_manifest;  // the latter if the real records are elsewhere
-  std::filesystem::path init;                     // PEFT folder to start the LoRA matrices from
-  std::string split;                              // only generated records of this split, "" = all
+  std::filesystem::path
+      init;                // PEFT folder: layers, ranks, scales and LoRA matrices at the start are its own
+  std::string base_model;  // folder or name of the CLIP, for the adapter's configuration
+  std::string split;       // only generated records of this split, "" = all
   GenClipConfig gen;
   bool new_projection = false;  // --projection copy | new
   bool sequential = false;      // pairs in manifest order, wrapping around

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
-#include "io/files.h"
 #include "nn/param_file.h"
 
 namespace gmail {
 namespace {
 
-constexpr const char* kPeftPrefix = "base_model.model.";
+constexpr const char* kProjections = "projections.safetensors";
 
 // The LoRA matrices of a tower, in the order of its layers.
 ParamList lora_params(ImageTower& tower) {
@@ -26,6 +24,23 @@ Linear own_projection(const Linear& from, const std::string& name) {
   Linear own(name, from.weight.value.size(1), from.weight.value.size(0), false);
   own.weight.value.copy_from(from.weight.value);
   return own;
+}
+
+std::vector<Linear*> block_layers(ImageTower& tower) {
+  std::vector<Linear*> layers;
+  tower.each_linear([&](Linear& l) { layers.push_back(&l); });
+  return layers;
+}
+
+// The projections of an f_g whose blocks have their updates.
+void start_projections(GenClip& g, const ImageTower& f_r, bool new_projection, uint64_t seed) {
+  g.f_g.visual_projection = own_projection(f_r.visual_projection, "projection_generated");
+  if (new_projection)
+    init_normal(g.f_g.visual_projection.weight,
+                1 / std::sqrt(static_cast<double>(f_r.class_embedding.value.numel())), seed);
+  if (g.config.real_encoder == RealEncoder::lora)
+    g.projection_real = own_projection(f_r.visual_projection, "projection_real");
+  place(g.trainable(), f_r.class_embedding.value.device());
 }
 
 }  // namespace
@@ -47,18 +62,20 @@ int64_t add_lora(const std::function<void(const std::function<void(Linear&)>&)>&
 
 GenClip GenClip::start(const ImageTower& f_r, const GenClipConfig& config, bool new_projection,
                        uint64_t seed) {
-  GenClip g;
-  g.config = config;
-  g.f_g = f_r;  // shares f_r's frozen tensors
+  GenClip g{config, f_r, {}};  // shares f_r's frozen tensors
   add_lora([&](const auto& f) { g.f_g.each_linear(f); }, config.lora_targets, config.lora_rank,
            config.lora_alpha, seed);
-  g.f_g.visual_projection = own_projection(f_r.visual_projection, "projection_generated");
-  if (new_projection)
-    init_normal(g.f_g.visual_projection.weight,
-                1 / std::sqrt(static_cast<double>(f_r.class_embedding.value.numel())), seed);
-  if (config.real_encoder == RealEncoder::lora)
-    g.projection_real = own_projection(f_r.visual_projection, "projection_real");
-  place(g.trainable(), f_r.class_embedding.value.device());
+  start_projections(g, f_r, new_projection, seed);
+  return g;
+}
+
+GenClip GenClip::start(const ImageTower& f_r, const GenClipConfig& config, bool new_projection, uint64_t seed,
+                       const AdapterFile& init) {
+  GMAIL_INPUT(init.weights.empty(), init.folder.string(), ": a start has LoRA matrices alone, found ",
+              init.weights.front().name);
+  GenClip g{config, f_r, {}};
+  init.attach(block_layers(g.f_g));
+  start_projections(g, f_r, new_projection, seed);
   return g;
 }
 
@@ -77,55 +94,41 @@ Var GenClip::encode_real(Tape& tape, ImageTower& f_r, const Var& x_r) {
 }
 
 void GenClip::save(const std::filesystem::path& folder, const std::string& base_model) {
-  make_dirs(folder);
-  const nlohmann::json adapter{{"peft_type", "LORA"},
-                               {"r", config.lora_rank},
-                               {"lora_alpha", config.lora_alpha},
-                               {"lora_dropout", 0.0},
-                               {"target_modules", config.lora_targets},
-                               {"bias", "none"},
-                               {"fan_in_fan_out", false},
-                               {"use_rslora", false},
-                               {"use_dora", false},
-                               {"init_lora_weights", true},
-                               {"modules_to_save", nullptr},
-                               {"base_model_name_or_path", base_model},
-                               {"task_type", nullptr},
-                               {"inference_mode", true}};
-  save_params(folder / "adapter_model.safetensors", lora_params(f_g), {{"format", "pt"}}, StoreAs::as_is,
-              kPeftPrefix);
+  write_adapter(folder, block_layers(f_g), base_model);
   ParamList projections{&f_g.visual_projection.weight};
   if (projection_real) projections.push_back(&projection_real->weight);
-  save_params(folder / "projections.safetensors", projections, {{"format", "pt"}});
-  write_atomically(folder / "adapter_config.json", adapter.dump(2) + "\n");
+  save_params(folder / kProjections, projections, {{"format", "pt"}});
 }
 
-GenClip GenClip::load(const std::filesystem::path& folder, const ImageTower& f_r) {
-  const std::string file = (folder / "adapter_config.json").string();
-  GenClipConfig config;
-  try {
-    const auto json = nlohmann::json::parse(read_text(file));
-    GMAIL_INPUT(json.value("peft_type", "") == "LORA", file,
-                ": field \"peft_type\": expected \"LORA\", found ",
-                json.contains("peft_type") ? json["peft_type"].dump() : "nothing");
-    config.lora_rank = json.at("r").get<int64_t>();
-    config.lora_alpha = json.at("lora_alpha").get<double>();
-    config.lora_targets = json.at("target_modules").get<std::vector<std::string>>();
-  } catch (const nlohmann::json::exception& e) {
-    throw InputError(concat(file, ": expected r, lora_alpha and target_modules: ", e.what()));
-  }
-  const SafetensorsFile projections(folder / "projections.safetensors");
-  config.real_encoder = projections.has("projection_real.weight") ? RealEncoder::lora : RealEncoder::frozen;
-  GenClip g = start(f_r, config, false, 0);
-  g.load_lora(folder);
+GenClip GenClip::load(const std::filesystem::path& folder, Clip& clip) {
+  const AdapterFile adapter = AdapterFile::read(folder);
+  GenClip g{{}, clip.image, {}};
+  TextTower text = clip.text;  // a copy of the handles, so that a folder that does not fit changes nothing
+  std::vector<Linear*> layers = block_layers(g.f_g);
+  layers.push_back(&g.f_g.visual_projection);
+  layers.push_back(&text.text_projection);
+  text.each_linear([&](Linear& l) { layers.push_back(&l); });
+  adapter.attach(layers);
+  g.f_g.visual_projection.merge_lora();
+  const Linear adapted = g.f_g.visual_projection;
+  const bool alignment = std::filesystem::exists(folder / kProjections);
+  g.f_g.visual_projection = own_projection(adapted, "projection_generated");
   ParamList wanted{&g.f_g.visual_projection.weight};
-  if (g.projection_real) wanted.push_back(&g.projection_real->weight);
-  load_params(projections, wanted);
+  if (alignment) {
+    const SafetensorsFile projections(folder / kProjections);
+    if (projections.has("projection_real.weight"))
+      g.projection_real = own_projection(adapted, "projection_real");
+    if (g.projection_real) wanted.push_back(&g.projection_real->weight);
+    load_params(projections, wanted);
+  } else {
+    g.projection_real = own_projection(adapted, "projection_real");
+  }
+  g.config.real_encoder = g.projection_real ? RealEncoder::lora : RealEncoder::frozen;
+  place(g.trainable(), clip.image.class_embedding.value.device());
+  text.text_projection.merge_lora();
+  text.each_linear([](Linear& l) { l.merge_lora(); });
+  clip.text = std::move(text);
   return g;
-}
-
-void GenClip::load_lora(const std::filesystem::path& folder) {
-  load_params(SafetensorsFile(folder / "adapter_model.safetensors"), lora_params(f_g), kPeftPrefix);
 }
 
 void GenClip::merge() {

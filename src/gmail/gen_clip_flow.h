@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "gmail/adapter_file.h"
 #include "models/clip.h"
 
 namespace gmail {
@@ -33,18 +34,23 @@ struct GenClip {
   // shares it.
   [[nodiscard]] static GenClip start(const ImageTower& f_r, const GenClipConfig& config, bool new_projection,
                                      uint64_t seed);
+  // The same, but layers, ranks, scales and LoRA matrices are the adapter's; it may update the blocks of the
+  // image tower alone.
+  [[nodiscard]] static GenClip start(const ImageTower& f_r, const GenClipConfig& config, bool new_projection,
+                                     uint64_t seed, const AdapterFile& init);
   [[nodiscard]] ParamList trainable();
   [[nodiscard]] Var encode_generated(Tape& tape, const Var& x_g);  // f_g(x_g)  (B, E)
   [[nodiscard]] Var encode_real(Tape& tape, ImageTower& f_r,
                                 const Var& x_r);  // f_r(x_r), or the lora reading (B, E)
 
-  // A PEFT folder: adapter_config.json, adapter_model.safetensors (LoRA matrices under base_model.model.*),
-  // and beside it projections.safetensors with "projection_generated.weight" and, if trained,
-  // "projection_real.weight" (E, W).
+  // A PEFT folder (adapter_file.h), which peft loads on transformers' CLIPModel, and beside it
+  // projections.safetensors with "projection_generated.weight" and, if trained, "projection_real.weight"
+  // (E, W). base_model: folder or name of the CLIP it belongs to.
   void save(const std::filesystem::path& folder, const std::string& base_model);
-  [[nodiscard]] static GenClip load(const std::filesystem::path& folder, const ImageTower& f_r);
-  // Takes only the LoRA matrices of a PEFT folder (a given start).
-  void load_lora(const std::filesystem::path& folder);
+  // Of that, or of any other LoRA that peft saved for this CLIP. Without projections.safetensors the folder
+  // is no alignment but a fine-tuned CLIP: f_g's projection is the CLIP's (or the adapter's), and real images
+  // go through f_g as well. Updates of the text tower and of text_projection are merged into clip.text.
+  [[nodiscard]] static GenClip load(const std::filesystem::path& folder, Clip& clip);
   void merge();  // LoRA into the weights, for inference
 };
 
