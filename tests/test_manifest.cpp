@@ -5,10 +5,11 @@
 
 #include "catch.h"
 #include "core/check.h"
-#include "core/rng.h"
 #include "data/manifest.h"
-#include "data/utf8.h"
+#include "data/name_set.h"
+#include "fuzz.h"
 #include "io/files.h"
+#include "io/utf8.h"
 #include "temporary.h"
 
 using namespace gmail;
@@ -83,7 +84,7 @@ TEST_CASE("manifest: every field comes back, paths are relative to the file") {
 TEST_CASE("manifest: each error names line and field") {
   const std::string good = line("7");
   CHECK(error_of(good.substr(0, good.size() - 1)) == "no error");
-  CHECK(error_of("{\"id\": \"7\", \"image\" \"x\"}") == ":7: not valid JSON at column 23");
+  CHECK(error_of("{\"id\": \"7\", \"image\" \"x\"}") == ":7: not valid JSON at column 21");
   CHECK(error_of(good.substr(0, 30)) == ":7: not valid JSON at column 31");
   CHECK(error_of("") == ":7: not valid JSON at column 1");
   CHECK(error_of("[1]") == ":7: expected an object, found [1]");
@@ -104,7 +105,7 @@ TEST_CASE("manifest: each error names line and field") {
         ":7: field \"label\": expected a non-empty string, found null");
   CHECK(error_of(line("7", "\"id\":\"8\",")) == ":7: field \"id\" is given twice");
   CHECK(error_of(line("3")) == ":7: field \"id\": \"3\" is taken by line 3");
-  CHECK(error_of(replaced(good, "one", "caf\xC3")) == ":7: not valid UTF-8 at column 46");
+  CHECK(error_of(replaced(good, "one", "caf\xC3")) == ":7: not valid UTF-8 at column 45");
   CHECK(error_of(replaced(good, "\"real\"", "\"made\"")) ==
         ":7: field \"source.kind\": expected \"real\" or \"generated\", found \"made\"");
   CHECK(error_of(replaced(good, "\"real\"", "\"real\",\"seed\":1")) ==
@@ -139,23 +140,48 @@ TEST_CASE("manifest: a missing or an empty file") {
 
 TEST_CASE("manifest: no bytes make the reader do anything but return or refuse") {
   const TemporaryDir dir;
-  int64_t refused = 0;
-  for (uint64_t i = 0; i < 300; ++i) {
-    Rng rng(3, Purpose::test, 0, i);
-    std::string text = six_lines();
-    for (int64_t n = rng.below(3); n >= 0; --n)
-      text[static_cast<size_t>(rng.below(static_cast<int64_t>(text.size())))] =
-          static_cast<char>(rng.below(256));
+  const std::string good = six_lines() + replaced(line("7"), "\"real\"",
+                                                  "\"generated\",\"pair\":\"1\",\"caption\":0,\"generator\":"
+                                                  "\"g\",\"seed\":1,\"guidance\":2.5,\"steps\":3");
+  const int64_t rounds = fuzz_rounds(150),
+                refused = count_refused(good, good.size(), rounds, [&](const auto&text) {
+                  write_without_flush(dir / "m.jsonl", text);
+                  for (const Record& r : read_manifest(dir / "m.jsonl").records)
+                    for (const std::string& caption : r.captions)
+                      if (find_bad_utf8(caption) != std::string_view::npos) FAIL(caption);
+                });
+  CHECK(refused > rounds / 3);
+}
+
+TEST_CASE("manifest: the first bad line is named, whichever thread finds it") {
+  const TemporaryDir dir;
+  std::string text;
+  for (int i = 1; i <= 3000; ++i)
+    text += i == 1500 || i == 2900 ? "{}\n" : line(std::to_string(i == 1400 ? 7 : i));
+  const std::string name = (dir / "m.jsonl").string();
+  for (int round = 0; round < 3; ++round) {
     write_without_flush(dir / "m.jsonl", text);
-    try {
-      for (const Record& r : read_manifest(dir / "m.jsonl").records)
-        for (const std::string& caption : r.captions) CHECK(find_bad_utf8(caption) == std::string_view::npos);
-    } catch (const InputError& e) {
-      CHECK(std::string(e.what()).find("m.jsonl") != std::string::npos);
-      ++refused;
-    }
+    CHECK_THROWS_WITH(read_manifest(dir / "m.jsonl"), name + ":1400: field \"id\": \"7\" is taken by line 7");
+    write_without_flush(dir / "m.jsonl", replaced(text, "\"id\":\"7\"", "\"id\":\"70000\""));
+    CHECK_THROWS_WITH(read_manifest(dir / "m.jsonl"),
+                      name + ":1500: field \"id\": expected a non-empty string, found nothing");
   }
-  CHECK(refused > 100);
+}
+
+TEST_CASE("name set: what was put in, and nothing else") {
+  NameSet set;
+  CHECK(!set.contains(""));
+  for (int round = 0; round < 2; ++round)
+    for (int i = 0; i < 40000; ++i)
+      if (set.insert("name " + std::to_string(i)) != (round == 0)) FAIL(i);
+  CHECK(set.insert(""));
+  CHECK(set.insert(std::string(300000, 'x')));
+  CHECK(set.insert("y"));
+  CHECK(!set.insert(std::string(300000, 'x')));
+  CHECK(set.size() == 40003);
+  CHECK(set.contains("name 39999"));
+  CHECK(!set.contains("name 40000"));
+  CHECK(!set.contains(std::string(299999, 'x')));
 }
 
 TEST_CASE("manifest: what cannot be read is not written") {

@@ -6,9 +6,9 @@
 #include "core/rng.h"
 #include "data/bpe_train.h"
 #include "data/tokenizer.h"
-#include "data/utf8.h"
 #include "data/words.h"
 #include "io/files.h"
+#include "io/utf8.h"
 #include "temporary.h"
 #include "threads.h"
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "data/utf8.h"
 #include "eval/zero_shot.h"
 #include "io/files.h"
+#include "io/utf8.h"
 
 namespace gmail::cli {
 namespace {

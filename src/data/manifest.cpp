@@ -6,94 +6,219 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <exception>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "core/check.h"
-#include "data/utf8.h"
+#include "core/parallel_for.h"
+#include "data/manifest_stream.h"
+#include "data/name_set.h"
 #include "io/files.h"
 #include "io/json.h"
+#include "io/json_stream.h"
+#include "io/utf8.h"
 
 namespace gmail {
 namespace {
 
-Source read_source(Fields fields) {
-  Source s;
-  const std::string kind = fields.text("kind");
-  if (kind != "real" && kind != "generated") fields.wrong("kind", "\"real\" or \"generated\"");
-  s.generated = kind == "generated";
-  if (s.generated) {
-    s.pair = fields.text("pair");
-    s.caption = fields.whole("caption");
-    s.generator = fields.text("generator");
-    if (fields.has("seed")) s.seed = fields.whole("seed");
-    if (fields.has("guidance")) s.guidance = fields.number("guidance");
-    if (fields.has("steps")) s.steps = fields.whole("steps");
+using Kind = JsonStream::Kind;
+
+constexpr std::string_view kText = "a non-empty string", kTexts = "a non-empty list of strings";
+
+bool is_blank(std::string_view s) { return s.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+
+std::string read_string(JsonStream& in) {
+  if (in.peek() != Kind::string) in.wrong(kText);
+  const std::string& text = in.text();
+  if (is_blank(text)) in.wrong(kText);
+  return text;
+}
+
+std::vector<std::string> read_strings(JsonStream& in) {
+  std::vector<std::string> out;
+  in.mark();
+  if (in.peek() != Kind::array) in.wrong(kTexts);
+  for (in.begin_array(); in.next_element();) {
+    if (in.peek() != Kind::string) in.wrong(kTexts);
+    out.push_back(in.text());
+    if (is_blank(out.back())) in.wrong(kTexts);
   }
-  fields.finish();
+  if (out.empty()) in.wrong(kTexts);
+  in.release();
+  return out;
+}
+
+Source read_source(JsonStream& in) {
+  Source s;
+  std::string kind, other;  // a field that only generated images have
+  bool has_caption = false;
+  for (in.begin_object(); in.next_key();) {
+    const std::string& key = in.key();
+    if (key == "kind") {
+      kind = read_string(in);
+      if (kind != "real" && kind != "generated") in.wrong("\"real\" or \"generated\"");
+      continue;
+    }
+    other = key;
+    if (key == "pair") {
+      s.pair = read_string(in);
+    } else if (key == "caption") {
+      s.caption = in.whole();
+      has_caption = true;
+    } else if (key == "generator") {
+      s.generator = read_string(in);
+    } else if (key == "seed") {
+      s.seed = in.whole();
+    } else if (key == "guidance") {
+      s.guidance = in.number();
+    } else if (key == "steps") {
+      s.steps = in.whole();
+    } else {
+      in.unknown("kind, pair, caption, generator, seed, guidance, steps");
+    }
+  }
+  if (kind.empty()) in.missing("kind", "\"real\" or \"generated\"");
+  s.generated = kind == "generated";
+  GMAIL_INPUT(s.generated || other.empty(), in.where(), ": field \"source.", other,
+              "\": unknown; known are kind");
+  if (s.generated && s.pair.empty()) in.missing("pair", kText);
+  if (s.generated && !has_caption) in.missing("caption", "a whole number, zero or more");
+  if (s.generated && s.generator.empty()) in.missing("generator", kText);
   return s;
 }
 
-Record read_record(const Json& json, const std::string& where) {
-  Fields fields(json, where);
+Record read_record(JsonStream& in) {
   Record r;
-  r.id = fields.text("id");
-  r.image = fields.text("image");
-  r.captions = fields.texts("captions");
-  r.split = fields.text("split");
-  if (fields.has("label")) r.label = fields.text("label");
-  r.source = read_source(fields.object("source"));
-  fields.finish();
+  bool has_source = false;
+  for (in.begin_object(); in.next_key();) {
+    const std::string& key = in.key();
+    if (key == "id") {
+      r.id = read_string(in);
+    } else if (key == "image") {
+      r.image = read_string(in);
+    } else if (key == "captions") {
+      r.captions = read_strings(in);
+    } else if (key == "split") {
+      r.split = read_string(in);
+    } else if (key == "label") {
+      r.label = read_string(in);
+    } else if (key == "source") {
+      r.source = read_source(in);
+      has_source = true;
+    } else {
+      in.unknown("id, image, captions, split, label, source");
+    }
+  }
+  in.finish();
+  if (r.id.empty()) in.missing("id", kText);
+  if (r.image.empty()) in.missing("image", kText);
+  if (r.captions.empty()) in.missing("captions", kTexts);
+  if (r.split.empty()) in.missing("split", kText);
+  if (!has_source) in.missing("source", "an object");
   return r;
 }
 
 Record parse_record(std::string_view line, const std::string& file, int64_t number) {
-  return read_record(parse_json(line, file, number), concat(file, ":", number));
+  JsonStream in(line, file, number);
+  return read_record(in);
+}
+
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  append_json(out.append(name), value);
+}
+
+void append_source(std::string& out, const Source& s) {
+  out += ",\"source\":{";
+  if (s.generated) {
+    out.append("\"caption\":").append(std::to_string(s.caption));
+    append_field(out, ",\"generator\":", s.generator);
+    if (s.guidance) out.append(",\"guidance\":").append(Json(*s.guidance).dump());
+    append_field(out, ",\"kind\":\"generated\",\"pair\":", s.pair);
+    if (s.seed) out.append(",\"seed\":").append(std::to_string(*s.seed));
+    if (s.steps) out.append(",\"steps\":").append(std::to_string(*s.steps));
+  } else {
+    out += "\"kind\":\"real\"";
+  }
+  out += '}';
 }
 
 // What is written must be readable: the reader is the judge.
-std::string line_of(const Record& r, const std::filesystem::path& file) {
-  Json source = {{"kind", r.source.generated ? "generated" : "real"}};
-  if (r.source.generated) {
-    source["pair"] = r.source.pair;
-    source["caption"] = r.source.caption;
-    source["generator"] = r.source.generator;
-    if (r.source.seed) source["seed"] = *r.source.seed;
-    if (r.source.guidance) source["guidance"] = *r.source.guidance;
-    if (r.source.steps) source["steps"] = *r.source.steps;
-  }
-  Json json = {
-      {"id", r.id}, {"image", r.image}, {"captions", r.captions}, {"split", r.split}, {"source", source}};
-  if (r.label) json["label"] = *r.label;
-  const std::string where = concat("[write] ", file.string(), ": record \"", replace_bad_utf8(r.id), "\"");
-  GMAIL_CHECK(read_record(json, where) == r, where, ": a real record has nothing to say of a generator");
+void append_line(std::string& out, const Record& r, const std::filesystem::path& file) {
+  const size_t begin = out.size();
+  out += "{\"captions\":[";
+  for (const std::string& caption : r.captions)
+    append_field(out, &caption == r.captions.data() ? "" : ",", caption);
+  append_field(out, "],\"id\":", r.id);
+  append_field(out, ",\"image\":", r.image);
+  if (r.label) append_field(out, ",\"label\":", *r.label);
+  append_source(out, r.source);
+  append_field(out, ",\"split\":", r.split);
+  out += '}';
+  const auto line = std::string_view(out).substr(begin);
+  const auto where = [&] {
+    return concat("[write] ", file.string(), ": record \"", replace_bad_utf8(r.id), "\"");
+  };
+  GMAIL_CHECK(find_bad_utf8(line) == std::string_view::npos, where(), ": not valid UTF-8");
   try {
-    return json.dump() + "\n";
-  } catch (const Json::type_error&) {
-    throw Error(where + ": not valid UTF-8");
+    GMAIL_CHECK(parse_record(line, "", 0) == r, ": a real record has nothing to say of a generator");
+  } catch (const Error& e) {
+    const std::string_view what = e.what();
+    throw Error(where() + std::string(what.substr(what.starts_with(":0") ? 2 : 0)));
   }
+  out += '\n';
+}
+
+std::string line_of(const Record& r, const std::filesystem::path& file) {
+  std::string line;
+  append_line(line, r, file);
+  return line;
 }
 
 // The lines of `text`; a last one without its newline counts.
-template <class F>
-void for_each_line(std::string_view text, F&& body) {
-  for (int64_t number = 1; !text.empty(); ++number) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-    body(line, number);
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    lines.push_back(text.substr(0, text.find('\n')));
+    text.remove_prefix(std::min(text.size(), lines.back().size() + 1));
   }
+  return lines;
 }
 
+// Several threads read lines; the error is that of the first bad line all the same.
 Manifest parse_manifest(std::string_view text, const std::filesystem::path& file) {
-  Manifest manifest{file, {}};
+  constexpr int64_t kGrain = 256;
+  const std::vector<std::string_view> lines = lines_of(text);
+  const auto count = static_cast<int64_t>(lines.size());
   const std::string name = file.string();
-  std::unordered_map<std::string, int64_t> lines;
-  for_each_line(text, [&](std::string_view line, int64_t number) {
-    manifest.records.push_back(parse_record(line, name, number));
-    const auto [first, fresh] = lines.emplace(manifest.records.back().id, number);
-    GMAIL_INPUT(fresh, name, ":", number, ": field \"id\": \"", first->first, "\" is taken by line ",
-                first->second);
+  Manifest manifest{file, std::vector<Record>(lines.size())};
+  std::mutex lock;
+  int64_t bad = count;
+  std::exception_ptr error;
+  parallel_for(count, kGrain, [&](int64_t begin, int64_t end) {
+    int64_t i = begin;
+    try {
+      for (; i < end; ++i) {
+        const auto at = static_cast<size_t>(i);
+        manifest.records[at] = parse_record(lines[at], name, i + 1);
+      }
+    } catch (const Error&) {
+      const std::lock_guard guard(lock);
+      if (i < bad) {
+        bad = i;
+        error = std::current_exception();
+      }
+    }
   });
+  std::unordered_map<std::string_view, int64_t> seen;
+  seen.reserve(lines.size());
+  for (int64_t i = 0; i < bad; ++i) {
+    const auto [first, fresh] = seen.emplace(manifest[i].id, i + 1);
+    GMAIL_INPUT(fresh, name, ":", i + 1, ": field \"id\": \"", first->first, "\" is taken by line ",
+                first->second);
+  }
+  if (error) std::rethrow_exception(error);
   return manifest;
 }
 
@@ -121,19 +246,36 @@ Manifest Manifest::filter(std::string_view split) const {
 }
 
 Manifest read_manifest(const std::filesystem::path& file) {
-  Manifest manifest = parse_manifest(read_text(file), file);
+  const MappedFile mapped(file);
+  Manifest manifest =
+      parse_manifest({reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size()}, file);
   GMAIL_INPUT(!manifest.records.empty(), file.string(), ": no records");
   return manifest;
 }
 
+void write_manifest(const std::filesystem::path& file, const std::function<void(const AddRecord&)>& fill) {
+  constexpr size_t kPiece = size_t{1} << 18;
+  write_atomically(file, [&](const ByteSink& write) {
+    std::string text;
+    NameSet ids;
+    fill([&](const Record& r) {
+      if (!ids.insert(r.id)) return false;
+      append_line(text, r, file);
+      if (text.size() >= kPiece) {
+        write(std::as_bytes(std::span(text)));
+        text.clear();
+      }
+      return true;
+    });
+    write(std::as_bytes(std::span(text)));
+  });
+}
+
 void write_manifest(const std::filesystem::path& file, std::span<const Record> records) {
-  std::string text;
-  std::unordered_set<std::string_view> ids;
-  for (const Record& r : records) {
-    GMAIL_CHECK(ids.insert(r.id).second, "[write] ", file.string(), ": the id \"", r.id, "\" comes twice");
-    text += line_of(r, file);
-  }
-  write_atomically(file, text);
+  write_manifest(file, [&](const AddRecord& add) {
+    for (const Record& r : records)
+      GMAIL_CHECK(add(r), "[write] ", file.string(), ": the id \"", r.id, "\" comes twice");
+  });
 }
 
 ManifestWriter::ManifestWriter(const std::filesystem::path& file) : manifest_{file, {}} {

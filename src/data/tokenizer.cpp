@@ -7,10 +7,10 @@
 #include <shared_mutex>
 
 #include "core/parallel_for.h"
-#include "data/utf8.h"
 #include "data/words.h"
 #include "io/files.h"
 #include "io/json.h"
+#include "io/utf8.h"
 
 namespace gmail {
 namespace {

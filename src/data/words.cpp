@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "data/utf8.h"
+#include "io/utf8.h"
 
 namespace gmail {
 namespace {
