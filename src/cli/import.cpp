@@ -1,7 +1,9 @@
-// gmail import flickr8k | folder | generated: a data set of somebody's becomes a manifest.
+// gmail import flickr8k | folder | generated: a data set of somebody's becomes a manifest. Those of
+// annotation files are in import_annotations.cpp.
 #include <iostream>
 
 #include "cli/commands.h"
+#include "cli/import_annotations.h"
 #include "data/import_flickr8k.h"
 #include "data/import_folder.h"
 #include "data/import_generated.h"
@@ -98,6 +100,7 @@ void add_import(Program& program) {
                              run_folder);
   program.add<GeneratedOptions>(group, "generated", "images that another program drew from captions",
                                 setup_generated, run_generated);
+  add_import_annotations(program, group);
 }
 
 }  // namespace gmail::cli

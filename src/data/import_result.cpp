@@ -4,30 +4,49 @@
 #include <cctype>
 
 #include "core/check.h"
-#include "data/utf8.h"
 #include "io/files.h"
+#include "io/utf8.h"
 
 namespace gmail {
 
 namespace fs = std::filesystem;
 
-void Imported::skip(const std::string& reason, const std::string& what) {
+void Skips::skip(const std::string& reason, const std::string& what) {
   Skipped& s = skipped[reason];
   if (s.count++ == 0) s.first = what;
 }
 
-std::string Imported::report() const {
-  std::string text = concat(records.size(), " records");
+std::string Skips::text() const {
+  std::string text;
   for (const auto& [reason, s] : skipped)
-    text += concat(&reason == &skipped.begin()->first ? "; skipped: " : ", ", s.count, " ", reason, " (",
+    text += concat(text.empty() ? "; skipped: " : ", ", s.count, " ", reason, " (",
                    s.count > 1 ? "first " : "", s.first, ")");
   return text;
 }
+
+std::string Imported::report() const { return concat(records.size(), " records", text()); }
 
 void Imported::write(const fs::path& file) const {
   GMAIL_INPUT(!records.empty(), file.string(), ": nothing to import: ", report());
   make_parent_dirs(file);
   write_manifest(file, records);
+}
+
+std::string stream_manifest(const fs::path& file, const std::function<Skips(const AddRecord&)>& import) {
+  make_parent_dirs(file);
+  int64_t records = 0, captions = 0;
+  std::string report;
+  write_manifest(file, [&](const AddRecord& add) {
+    const Skips skips = import([&](const Record& r) {
+      const bool added = add(r);
+      records += added ? 1 : 0;
+      captions += added ? static_cast<int64_t>(r.captions.size()) : 0;
+      return added;
+    });
+    report = concat(records, " records, ", captions, " captions", skips.text());
+    GMAIL_INPUT(records > 0, file.string(), ": nothing to import: ", report);
+  });
+  return report;
 }
 
 std::string relative_path(const fs::path& path, const fs::path& folder) {
@@ -37,14 +56,11 @@ std::string relative_path(const fs::path& path, const fs::path& folder) {
   return relative.empty() ? to.string() : relative.string();
 }
 
-namespace {
-std::string trimmed(std::string_view s) {
-  constexpr std::string_view kBlank = " \t\r";
-  const size_t begin = s.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return "";
-  return std::string(s.substr(begin, s.find_last_not_of(kBlank) - begin + 1));
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n\v\f";
+  const size_t begin = text.find_first_not_of(kBlank);
+  return begin == std::string_view::npos ? "" : text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
 }
-}  // namespace
 
 std::vector<NamedText> read_tsv(const fs::path& file) {
   const std::string text = read_text(file);
@@ -58,7 +74,8 @@ std::vector<NamedText> read_tsv(const fs::path& file) {
     const size_t bad = find_bad_utf8(row), tab = row.find('\t');
     GMAIL_INPUT(bad == std::string_view::npos, where, ": not valid UTF-8 at column ", bad + 1);
     GMAIL_INPUT(tab != std::string_view::npos, where, ": expected a name, a tab and a caption, found no tab");
-    rows.push_back({trimmed(row.substr(0, tab)), trimmed(row.substr(tab + 1)), line});
+    rows.push_back(
+        {std::string(trimmed(row.substr(0, tab))), std::string(trimmed(row.substr(tab + 1))), line});
     GMAIL_INPUT(!rows.back().name.empty() && !rows.back().text.empty(), where,
                 ": expected a name, a tab and a caption, found an empty ",
                 rows.back().name.empty() ? "name" : "caption");
