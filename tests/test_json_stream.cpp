@@ -220,7 +220,7 @@ TEST_CASE("json stream: errors quote the value and name its place") {
   CHECK(in_list(skip, skip) == file + ":1: field \"list[0].name\": expected a name, found nothing");
   const auto error_of_c = [&](bool marked) {
     return error_of([&] {
-      JsonStream in(text, "x");
+      JsonStream in(dir / "x.json", 4);
       for (in.begin_object(); in.next_key();)
         for (in.begin_array(); in.next_element();)
           for (in.begin_object(); in.next_key();) {
@@ -230,8 +230,8 @@ TEST_CASE("json stream: errors quote the value and name its place") {
           }
     });
   };
-  CHECK(error_of_c(false) == "x:3: field \"list[1].c[1]\": expected a string, found 5");
-  CHECK(error_of_c(true) == "x:2: field \"list[1].c\": expected a string, found [\"a\",5,\"b\"]");
+  CHECK(error_of_c(false) == file + ":3: field \"list[1].c[1]\": expected a string, found 5");
+  CHECK(error_of_c(true) == file + ":2: field \"list[1].c\": expected a string, found [\"a\",5,\"b\"]");
   const auto whole = [](const std::string& number) {
     return error_of([&] { (void)JsonStream(number, "x").whole(); });
   };
