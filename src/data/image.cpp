@@ -19,6 +19,7 @@
 #include <stb_image_write.h>
 
 #include "core/check.h"
+#include "data/image_source.h"
 #include "io/files.h"
 
 namespace gmail {
@@ -120,8 +121,8 @@ void apply(const Taps& taps, const uint8_t* in, int64_t stride, uint8_t* out) {
 }  // namespace
 
 Image read_image(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  const Bytes bytes(reinterpret_cast<const unsigned char*>(file.bytes().data()), file.bytes().size());
+  const ImageBytes source(path);
+  const Bytes bytes(reinterpret_cast<const unsigned char*>(source.get().data()), source.get().size());
   const std::string name = path.string();
   GMAIL_INPUT(!bytes.empty(), name, ": not an image: the file is empty");
   const bool jpeg = begins_with(bytes, {0xFF, 0xD8});

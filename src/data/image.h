@@ -18,8 +18,9 @@ struct Image {
   bool operator==(const Image&) const = default;
 };
 
-// Grey is expanded, alpha dropped, 16 bits become 8. Throws InputError, naming the file and the reason, if
-// the file is missing, empty, cut short, of no pixels, or neither JPEG nor PNG.
+// From a file, or in place from a tar shard (image_source.h). Grey is expanded, alpha dropped, 16 bits become
+// 8. Throws InputError, naming the file and the reason, if it is missing, empty, cut short, of no pixels, or
+// neither JPEG nor PNG.
 [[nodiscard]] Image read_image(const std::filesystem::path& path);
 
 // Nothing half-written is ever seen at `path`; throws Error if the disk is full.

@@ -16,6 +16,14 @@ void Skips::skip(const std::string& reason, const std::string& what) {
   if (s.count++ == 0) s.first = what;
 }
 
+void Skips::add_skipped(const Skips& other) {
+  for (const auto& [reason, s] : other.skipped) {
+    Skipped& mine = skipped[reason];
+    if (mine.count == 0) mine.first = s.first;
+    mine.count += s.count;
+  }
+}
+
 std::string Skips::text() const {
   std::string text;
   for (const auto& [reason, s] : skipped)
@@ -83,14 +91,17 @@ std::vector<NamedText> read_tsv(const fs::path& file) {
   return rows;
 }
 
+bool is_image_name(const fs::path& file) {
+  std::string extension = file.extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+}
+
 std::vector<fs::path> list_images(const fs::path& folder) {
   GMAIL_INPUT(fs::is_directory(folder), folder.string(), ": not a folder");
   std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    std::string extension = entry.path().extension().string();
-    for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    if (extension == ".jpg" || extension == ".jpeg" || extension == ".png") files.push_back(entry.path());
-  }
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (is_image_name(entry.path())) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   return files;
 }

@@ -23,6 +23,7 @@ struct Skips {
   std::map<std::string, Skipped> skipped;  // by reason
 
   void skip(const std::string& reason, const std::string& what);
+  void add_skipped(const Skips& other);  // what another part of the set left out
   // "; skipped: 5 captions of no image (first x.jpg.1), .."; nothing if that is nothing
   [[nodiscard]] std::string text() const;
 };
@@ -56,6 +57,9 @@ struct NamedText {
   int64_t line;
 };
 [[nodiscard]] std::vector<NamedText> read_tsv(const std::filesystem::path& file);
+
+// Does the name end in .jpg, .jpeg or .png, in any case?
+[[nodiscard]] bool is_image_name(const std::filesystem::path& file);
 
 // The JPEG and PNG files of a folder by name, in order; InputError if it is none.
 [[nodiscard]] std::vector<std::filesystem::path> list_images(const std::filesystem::path& folder);

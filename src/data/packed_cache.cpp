@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/parallel_for.h"
 #include "data/image.h"
+#include "data/image_source.h"
 
 namespace gmail {
 namespace {
@@ -42,7 +43,7 @@ class Fingerprint {
 uint64_t fingerprint_of(const Manifest& manifest) {
   Fingerprint f;
   for (int64_t i = 0; i < manifest.size(); ++i) {
-    const std::filesystem::path path = manifest.image_path(i);
+    const std::filesystem::path path = file_of(manifest.image_path(i));
     std::error_code missing;
     const auto time = std::filesystem::last_write_time(path, missing);
     f.add(manifest[i].id);
