@@ -8,6 +8,7 @@
 
 #include "eval/retrieval.h"
 #include "eval/zero_shot.h"
+#include "gmail/clip_flow.h"
 #include "gradcheck.h"
 #include "threads.h"
 
@@ -132,6 +133,24 @@ TEST_CASE("retrieval: ties go to the lower index") {
   REQUIRE(ranked.size() == 12);
   REQUIRE(ranked[7].size() == 12);
   for (int64_t g = 0; g < 12; ++g) CHECK(ranked[7][static_cast<size_t>(g)].index == g);
+}
+
+TEST_CASE("retrieval: ties go to the lower index across the blocks in which scores are computed") {
+  // few directions, in no order: every text ties with many, before and behind it, in all blocks
+  constexpr int64_t N = 530, M = 270, E = 5;
+  const Tensor directions = random({9, E}, 3, DType::float32);
+  std::vector<int64_t> of_image, of_text;
+  std::vector<int32_t> own;
+  for (int64_t i = 0; i < N; ++i) of_image.push_back(i * i % 61 % 9);
+  for (int64_t t = 0; t < M; ++t) {
+    own.push_back(static_cast<int32_t>((t * 211 + 17) % N));
+    of_text.push_back((t % 3 == 0 ? of_image[static_cast<size_t>(own.back())] : t * t % 53) % 9);
+  }
+  const Tensor images = take_rows(directions, of_image), texts = take_rows(directions, of_text);
+  const Retrieval r = retrieval(images, texts, ids(own));
+  CHECK(numbers(r) == numbers(reference(images, texts, own)));
+  CHECK(r.t2i_r10 > 0);
+  CHECK(r.i2t_r10 > r.i2t_r1);
 }
 
 TEST_CASE("retrieval: ranked lists carry cosines") {

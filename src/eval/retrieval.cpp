@@ -1,6 +1,9 @@
 #include "eval/retrieval.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "eval/scores.h"
@@ -9,16 +12,6 @@ namespace gmail {
 namespace {
 
 constexpr int64_t kNoText = -1;
-
-// How many rows stand before row `target` in the order (score descending, index ascending).
-[[nodiscard]] int64_t rank_of(int64_t target, std::span<const float> scores) {
-  const auto t = static_cast<size_t>(target);
-  const float score = scores[t];
-  int64_t before = 0;
-  for (size_t g = 0; g < t; ++g) before += scores[g] >= score ? 1 : 0;
-  for (size_t g = t + 1; g < scores.size(); ++g) before += scores[g] > score ? 1 : 0;
-  return before;
-}
 
 // percent of the ranks that are below k; ranks of kNoText do not count
 [[nodiscard]] double recall(const std::vector<int64_t>& ranks, int64_t k) {
@@ -30,27 +23,69 @@ constexpr int64_t kNoText = -1;
   return 100.0 * static_cast<double>(found) / static_cast<double>(counted);
 }
 
-// The texts of each image, in ascending order: those of image i are texts[first[i]] .. texts[first[i + 1] -
-// 1].
-struct TextsOfImage {
-  std::vector<int64_t> first, texts;
-};
-
-TextsOfImage group(std::span<const int32_t> text_image, int64_t images) {
-  TextsOfImage of;
-  of.first.assign(static_cast<size_t>(images) + 1, 0);
-  for (size_t t = 0; t < text_image.size(); ++t) {
-    GMAIL_INPUT(text_image[t] >= 0 && text_image[t] < images, "[retrieval] text_image[", t, "] is ",
-                text_image[t], ", expected an image row 0 .. ", images - 1);
-    ++of.first[static_cast<size_t>(text_image[t]) + 1];
+// Ranks by counting: how many rows stand before one's own in the order (score descending, index ascending).
+class Ranks {
+ public:
+  Ranks(const UnitRows& images, const UnitRows& texts, std::span<const int32_t> image_of)
+      : t2i(static_cast<size_t>(texts.rows()), 0),
+        i2t(static_cast<size_t>(images.rows()), 0),
+        image_of_(image_of),
+        own_(paired_scores(texts, images, image_of)),
+        best_(static_cast<size_t>(images.rows()), kNoText) {
+    // At least one text of an image is among the first K exactly when the best of them is: of equal ones the
+    // first.
+    for (size_t t = 0; t < image_of.size(); ++t) {
+      int64_t& best = best_[static_cast<size_t>(image_of[t])];
+      if (best == kNoText || own_[t] > own_[static_cast<size_t>(best)]) best = static_cast<int64_t>(t);
+    }
+    for_each_score_block(texts, images, [&](const ScoreBlock& block) { count(block); });
+    for (size_t i = 0; i < best_.size(); ++i)
+      if (best_[i] == kNoText) i2t[i] = kNoText;
   }
-  std::partial_sum(of.first.begin(), of.first.end(), of.first.begin());
-  of.texts.resize(text_image.size());
-  std::vector<int64_t> next(of.first.begin(), of.first.end() - 1);
-  for (size_t t = 0; t < text_image.size(); ++t)
-    of.texts[static_cast<size_t>(next[static_cast<size_t>(text_image[t])]++)] = static_cast<int64_t>(t);
-  return of;
-}
+
+  std::vector<int64_t> t2i, i2t;  // i2t is kNoText for an image without one
+
+ private:
+  void count(const ScoreBlock& block) {
+    const auto n = static_cast<size_t>(block.columns);
+    std::vector<float> limit(n);  // what a text's score must exceed to stand before the image's best text
+    std::vector<int32_t> before(n, 0);
+    for (size_t c = 0; c < n; ++c) limit[c] = limit_of(block.gallery + static_cast<int64_t>(c), block.query);
+    for (int64_t r = 0; r < block.rows; ++r) {
+      const int64_t text = block.query + r;
+      const auto t = static_cast<size_t>(text);
+      const int64_t own = image_of_[t] - block.gallery;
+      const bool here = own >= 0 && own < block.columns;
+      if (here) limit[static_cast<size_t>(own)] = limit_of(image_of_[t], text);
+      const float* const scores = block.row(r);
+      const auto middle = static_cast<size_t>(std::clamp<int64_t>(own, 0, block.columns));
+      t2i[t] += before_text(scores, own_[t], middle, here ? middle + 1 : middle, n);
+      for (size_t c = 0; c < n; ++c) before[c] += scores[c] > limit[c] ? 1 : 0;
+    }
+    for (size_t c = 0; c < n; ++c) std::atomic_ref(i2t[static_cast<size_t>(block.gallery) + c]) += before[c];
+  }
+
+  // Texts before the best one also win with an equal score; itself and those behind it must exceed it.
+  [[nodiscard]] float limit_of(int64_t image, int64_t text) const {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const int64_t best = best_[static_cast<size_t>(image)];
+    if (best == kNoText) return kInfinity;
+    const float score = own_[static_cast<size_t>(best)];
+    return text < best ? std::nextafter(score, -kInfinity) : score;
+  }
+
+  // Images [0, middle) win with an equal score, images [after, n) must exceed it.
+  static int32_t before_text(const float* scores, float own, size_t middle, size_t after, size_t n) {
+    int32_t before = 0;
+    for (size_t c = 0; c < middle; ++c) before += scores[c] >= own ? 1 : 0;
+    for (size_t c = after; c < n; ++c) before += scores[c] > own ? 1 : 0;
+    return before;
+  }
+
+  std::span<const int32_t> image_of_;
+  std::vector<float> own_;     // of each text and its image
+  std::vector<int64_t> best_;  // text of each image
+};
 
 }  // namespace
 
@@ -64,24 +99,11 @@ Retrieval retrieval(const Tensor& image_embeds, const Tensor& text_embeds, const
       "[retrieval] text_image must be int32 (", texts.rows(), "), one image row for each text, got ",
       name_of(text_image.dtype()), " ", text_image.shape());
   const auto image_of = text_image.span<int32_t>();
-  const TextsOfImage of = group(image_of, images.rows());
-
-  std::vector<int64_t> t2i(static_cast<size_t>(texts.rows())),
-      i2t(static_cast<size_t>(images.rows()), kNoText);
-  for_each_score_row(texts, images, [&](int64_t t, std::span<const float> scores) {
-    t2i[static_cast<size_t>(t)] = rank_of(image_of[static_cast<size_t>(t)], scores);
-  });
-  for_each_score_row(images, texts, [&](int64_t image, std::span<const float> scores) {
-    const auto i = static_cast<size_t>(image);
-    if (of.first[i] == of.first[i + 1]) return;
-    // At least one text is among the first K exactly when the best of them is.
-    const auto own = std::span(of.texts).subspan(static_cast<size_t>(of.first[i]),
-                                                 static_cast<size_t>(of.first[i + 1] - of.first[i]));
-    const int64_t best = *std::max_element(own.begin(), own.end(), [&](int64_t a, int64_t b) {
-      return scores[static_cast<size_t>(a)] < scores[static_cast<size_t>(b)];
-    });  // the first of equal ones
-    i2t[i] = rank_of(best, scores);
-  });
+  for (size_t t = 0; t < image_of.size(); ++t)
+    GMAIL_INPUT(image_of[t] >= 0 && image_of[t] < images.rows(), "[retrieval] text_image[", t, "] is ",
+                image_of[t], ", expected an image row 0 .. ", images.rows() - 1);
+  const Ranks ranks(images, texts, image_of);
+  const std::vector<int64_t>&t2i = ranks.t2i, &i2t = ranks.i2t;
 
   Retrieval r;
   r.images = images.rows();

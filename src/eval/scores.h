@@ -17,6 +17,7 @@ namespace gmail {
 // its index.
 class UnitRows {
  public:
+  static constexpr int64_t kRowPad = 16;  // rows of zeros follow the last, up to a multiple of this
   UnitRows(const Tensor& embeds, std::string_view name);
   [[nodiscard]] int64_t rows() const { return rows_; }
   [[nodiscard]] int64_t width() const { return width_; }    // E
@@ -25,8 +26,25 @@ class UnitRows {
 
  private:
   int64_t rows_, width_, stride_;
-  std::vector<float> values_;  // (rows rounded up to whole tiles, stride)
+  std::vector<float> values_;  // (rows rounded up to kRowPad, stride)
 };
+
+// The cosines of queries [query, query + rows) and gallery rows [gallery, gallery + columns): at(r, c).
+struct ScoreBlock {
+  int64_t query = 0, rows = 0, gallery = 0, columns = 0;
+  const float* scores = nullptr;  // (rows, columns), rows `stride` apart
+  int64_t stride = 0;
+  [[nodiscard]] const float* row(int64_t r) const { return scores + r * stride; }
+};
+// Calls body(block) for blocks that cover the whole matrix, from several threads; the blocks of one query
+// come on one thread. By the fast matrix product: for sets whose matrix would not fit anywhere. The bits may
+// differ from those of for_each_score_row.
+void for_each_score_block(const UnitRows& queries, const UnitRows& gallery,
+                          const std::function<void(const ScoreBlock&)>& body);
+// partner[q] is a gallery row for each query: the cosines of these pairs, with the bits that they have in a
+// block.
+[[nodiscard]] std::vector<float> paired_scores(const UnitRows& queries, const UnitRows& gallery,
+                                               std::span<const int32_t> partner);
 
 // Calls body(q, scores) once for every query q, from several threads; scores[g] is the cosine of query q and
 // gallery row g. Each thread holds the scores of a few queries against the whole gallery, never the whole
