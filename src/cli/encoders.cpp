@@ -52,31 +52,40 @@ Tensor embed_files(const Context& ctx, Encoders& encoders, const std::vector<std
 
 EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Manifest& manifest) {
   constexpr int64_t kSlice = 1024, kLong = 2000;  // shorter jobs go without progress
-  const int64_t n = manifest.size();
-  Progress decode("decode", n, 0, n < kLong), embed("embed", n, 0, n < kLong);
-  const ImageStore store(
-      manifest, {.size = encoders.model().clip.config.image_size,
-                 .cache = {},
-                 .progress = [&](int64_t done, int64_t) { decode.update(done, "", done, "images"); }});
-  if (!store.damaged().empty()) std::cerr << store.damage_report() << '\n';
+  const int64_t n = manifest.size(), allowed = StoreOptions().max_damaged;
+  Progress progress("embed", n, 0, n < kLong);
   EmbeddedRecords out{{manifest.file, {}}, {}};
-  std::vector<int64_t> rows;
-  for (int64_t i = 0; i < n; ++i) {
-    if (!store.usable(i)) continue;
-    rows.push_back(i);
-    out.manifest.records.push_back(manifest[i]);
-  }
-  GMAIL_INPUT(!rows.empty(), manifest.file.string(), ": no image can be read: ", store.damage_report());
-  const auto usable = std::ssize(rows);
   const ImageEncoder encode = encoders.image();
-  for (int64_t begin = 0; begin < usable; begin += kSlice) {
-    const int64_t end = std::min(usable, begin + kSlice);
-    const auto slice = std::span(rows).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-    const Tensor z = embed_images(ctx, encode, store, slice, encoders.model().norm);
-    if (!out.images) out.images = Tensor::empty({usable, z.size(1)});
-    out.images.rows(begin, end).copy_from(z);
-    embed.update(end, "", end, "images");
+  std::vector<std::string> damage;
+  for (int64_t begin = 0; begin < n; begin += kSlice) {  // a slice of the images is decoded at a time
+    const int64_t end = std::min(n, begin + kSlice);
+    const Manifest slice{manifest.file, {manifest.records.begin() + begin, manifest.records.begin() + end}};
+    const ImageStore store(slice, {.size = encoders.model().clip.config.image_size,
+                                   .cache = {},
+                                   .max_damaged = end - begin,
+                                   .progress = {}});
+    for (const Damaged& d : store.damaged()) damage.push_back(d.reason);
+    GMAIL_INPUT(std::ssize(damage) <= allowed, manifest.file.string(), ": more than ", allowed,
+                " damaged images, the first: ", damage.front());
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < slice.size(); ++i) {
+      if (!store.usable(i)) continue;
+      rows.push_back(i);
+      out.manifest.records.push_back(slice[i]);
+    }
+    progress.update(end, "", end, "images");
+    if (rows.empty()) continue;
+    const Tensor z = embed_images(ctx, encode, store, rows, encoders.model().norm);
+    const int64_t done = out.manifest.size();
+    if (!out.images) out.images = Tensor::empty({n, z.size(1)});
+    out.images.rows(done - std::ssize(rows), done).copy_from(z);
   }
+  std::string report =
+      concat(damage.size(), damage.size() == 1 ? " damaged image is" : " damaged images are", " skipped");
+  for (const std::string& reason : damage) report += (&reason == &damage.front() ? ": " : "; ") + reason;
+  GMAIL_INPUT(out.images, manifest.file.string(), ": no image can be read: ", report);
+  if (!damage.empty()) std::cerr << report << '\n';
+  out.images = out.images.rows(0, out.manifest.size());
   return out;
 }
 

@@ -8,71 +8,15 @@
 #include "cli/embeddings_file.h"
 #include "cli/encoders.h"
 #include "cli/eval_captions.h"
+#include "cli/eval_report.h"
+#include "cli/eval_retrieval.h"
 #include "eval/embedding_stats.h"
-#include "eval/retrieval.h"
 #include "eval/zero_shot.h"
 #include "io/files.h"
 #include "io/json.h"
 
 namespace gmail::cli {
 namespace {
-
-using Result = nlohmann::ordered_json;
-
-// Prints the numbers, one a line, and writes them if there is a file for them.
-void report(const Result& result, const std::string& out) {
-  if (!out.empty()) write_atomically(out, result.dump(2) + "\n");
-  for (const auto& [key, value] : result.items())
-    if (!value.is_structured())
-      std::cout << key << '\t' << (value.is_string() ? value.get<std::string>() : value.dump()) << '\n';
-}
-
-struct RetrievalOptions {
-  EncoderFlags encoder;
-  std::string embeddings, manifest, split, out;
-};
-
-void setup_retrieval(Command& c, RetrievalOptions& o) {
-  c.option("embeddings", o.embeddings, "safetensors file with image_embeds, text_embeds, text_image");
-  add_encoder_flags(c, o.encoder, false);
-  c.option("manifest", o.manifest, "with --model, instead of --embeddings: the images and captions");
-  c.option("split", o.split, "only records of this split");
-  c.option("out", o.out, "JSON file for the result");
-}
-
-Retrieval retrieval_of(Command& c, const RetrievalOptions& o) {
-  GMAIL_INPUT(o.embeddings.empty() != (o.encoder.model.empty() && o.manifest.empty()),
-              "expected either --embeddings, or --model and --manifest");
-  if (o.embeddings.empty()) {
-    GMAIL_INPUT(!o.encoder.model.empty() && !o.manifest.empty(), "expected both --model and --manifest");
-    const Manifest manifest = read_split(o.manifest, o.split);
-    Encoders encoders(c.ctx(), o.encoder);
-    const EmbeddedRecords records = embed_records(c.ctx(), encoders, manifest);
-    const RecordTexts texts = texts_of(records.manifest);
-    return retrieval(records.images, embed_texts(c.ctx(), encoders.model(), texts.texts), texts.image);
-  }
-  const SafetensorsFile file(o.embeddings);
-  const Tensor images = read_embeddings(file, "image_embeds"), texts = read_embeddings(file, "text_embeds");
-  const Tensor owner = read_text_image(file, texts.size(0), images.size(0));
-  Retrieval r;
-  about_file(o.embeddings, [&] { r = retrieval(images, texts, owner); });
-  return r;
-}
-
-void run_retrieval(Command& c, RetrievalOptions& o) {
-  make_parent_dirs(o.out);
-  const Retrieval r = retrieval_of(c, o);
-  report({{"i2t_r1", r.i2t_r1},
-          {"i2t_r5", r.i2t_r5},
-          {"i2t_r10", r.i2t_r10},
-          {"t2i_r1", r.t2i_r1},
-          {"t2i_r5", r.t2i_r5},
-          {"t2i_r10", r.t2i_r10},
-          {"images", r.images},
-          {"texts", r.texts},
-          {"images_without_text", r.images_without_text}},
-         o.out);
-}
 
 struct ClassificationOptions {
   EncoderFlags encoder;
@@ -212,8 +156,7 @@ void run_embedding(Command&, EmbeddingOptions& o) {
 
 void add_eval(Program& program) {
   CLI::App& group = program.group("eval", "retrieval, classification, captions, embeddings in numbers");
-  program.add<RetrievalOptions>(group, "retrieval", "R@1, R@5, R@10 in both directions, percent",
-                                setup_retrieval, run_retrieval);
+  add_eval_retrieval(program, group);
   program.add<ClassificationOptions>(group, "classification",
                                      "zero-shot accuracy on the labels of a manifest, percent",
                                      setup_classification, run_classification);

@@ -1,0 +1,7 @@
+#pragma once
+
+#include "cli/program.h"
+
+namespace gmail::cli {
+void add_eval_retrieval(Program& program, CLI::App& group);
+}  // namespace gmail::cli
