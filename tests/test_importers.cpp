@@ -4,8 +4,10 @@
 #include <map>
 #include <tuple>
 
+#include "archive.h"
 #include "catch.h"
 #include "core/check.h"
+#include "data/import_classes.h"
 #include "data/import_flickr8k.h"
 #include "data/import_folder.h"
 #include "data/import_generated.h"
@@ -160,7 +162,9 @@ TEST_CASE("import generated: names are matched to captions of the real manifest"
        {"12_11.png", "12_2_1.jpg", "12_2_0.png", "x_0.png", "x_1_1.png", "x_1_2.png", "x_1_2_0.png",
         "x_0.jpg", "12_12.png", "13_0.png", "grid.png", "x_.png", "_1.png", "x_-1.png", "log.txt"})
     touch(dir / "sd" / name);
-  const Imported got = import_generated(dir / "sd", m, {"sd2", 5, 7.5, std::nullopt}, dir.path());
+  const ImportedPairs all = import_generated({{(dir / "sd").string()}, PairBy::id, {}}, m,
+                                             {"sd2", 5, 7.5, std::nullopt}, dir.path());
+  const Imported& got = all.imported;
   std::vector<std::tuple<std::string, std::string, int64_t>> names;
   for (const Record& r : got.records) names.emplace_back(r.id, r.source.pair, r.source.caption);
   using Names = decltype(names);
@@ -177,14 +181,92 @@ TEST_CASE("import generated: names are matched to captions of the real manifest"
       Record{
           "12_2_1", "sd/12_2_1.jpg", {"12 2"}, "val", "cube", {true, "12", 2, "sd2", 5, 7.5, std::nullopt}});
   CHECK(got.report() ==
-        "7 records; skipped: 3 files not named <id>_<caption> (first grid.png), "
-        "1 images of a caption that the record does not have (12_12.png), 2 images of an unknown record "
-        "(first 13_0.png), "
-        "1 second files of the same image (x_0.png)");
+        "7 records; skipped: 3 files not named <id> or <id>_<caption> (first sd/grid.png), "
+        "1 images of a caption that the record does not have (sd/12_12.png), 2 images of an unknown record "
+        "(first sd/13_0.png), 1 second files of the same image (sd/x_0.png)");
+  CHECK(all.pairing() == "7 paired with 4 real records, 0 ambiguous, 6 unmatched");
   got.write(dir / "generated.jsonl");
   const Manifest back = read_manifest(dir / "generated.jsonl");
   CHECK(pairs(back, m).size() == 7);
   CHECK(fs::exists(back.image_path(4)));
-  CHECK_THROWS_WITH(import_generated(dir / "sd", m, {}, dir.path()),
+  CHECK_THROWS_WITH(import_generated({{(dir / "sd").string()}, PairBy::id, {}}, m, {}, dir.path()),
                     "generator: expected a name, found nothing");
+}
+
+TEST_CASE("import generated: an id alone, captions beside the images, and numbers") {
+  const TemporaryDir dir;
+  Manifest m{dir / "real.jsonl", {real("x", 2), real("y_7", 1), real("z", 1)}};
+  m.records[0].captions[1] = "a  red\tcube";
+  m.records[1].captions[0] = m.records[2].captions[0] = "a dog";
+  const auto names = [&](PairBy by, const std::string& caption, std::string& pairing) {
+    const ImportedPairs got = import_generated({{(dir / "g").string()}, by, CaptionSource::parse(caption)}, m,
+                                               {"sd2", {}, {}, {}}, dir.path());
+    pairing = got.pairing() + "; " + got.imported.report();
+    Texts all;
+    for (const Record& r : got.imported.records)
+      all.push_back(r.id + " " + r.source.pair + " " + std::to_string(r.source.caption));
+    return all;
+  };
+  make_dirs(dir / "g");
+  for (const char* name : {"x.png", "y_7.png", "x_1.png", "2.png", "7.png", "0003.png"})
+    touch(dir / "g" / name);
+  std::string pairing;
+  CHECK(names(PairBy::id, "txt", pairing) == Texts{"x x 0", "x_1 x 1", "y_7 y_7 0"});
+  CHECK(names(PairBy::index, "txt", pairing) == Texts{"2 y_7 0", "0003 z 0"});
+  CHECK(pairing ==
+        "2 paired with 2 real records, 0 ambiguous, 4 unmatched; 2 records; skipped: "
+        "3 images not named by a number (first g/x.png), 1 images of a number beyond the captions (g/7.png)");
+
+  for (const auto& [name, text] :
+       {std::pair("x", " a red \n cube\n"), std::pair("x_1", "a red cube"), std::pair("y_7", "a dog"),
+        std::pair("2", "A red cube"), std::pair("7", "")})
+    write_without_flush(dir / "g" / (std::string(name) + ".txt"), text);
+  CHECK(names(PairBy::caption, "txt", pairing) == Texts{"x x 1", "x_1 x 1"});
+  CHECK(pairing ==
+        "2 paired with 1 real records, 1 ambiguous, 1 unmatched; 2 records; skipped: "
+        "1 images of a caption that several records have (g/y_7.png), 1 images of an unknown caption "
+        "(g/2.png), "
+        "1 samples with an empty caption (7.png), 1 samples without a .txt (0003.png)");
+  write_without_flush(dir / "g/x.json", R"({"prompt": "x 0"})");
+  CHECK(names(PairBy::caption, "json:prompt", pairing) == Texts{"x x 0"});
+
+  // the same from a shard
+  const std::string image = "\xFF\xD8";
+  write_without_flush(dir / "g/0.tar",
+                      make_tar({{"a/x_1.jpg", image}, {"b/x_9.jpg", image}, {"b/x_9.txt", "a  red cube"}}));
+  CHECK(names(PairBy::id, "txt", pairing) == Texts{"a/x_1 x 1"});
+  CHECK(names(PairBy::caption, "txt", pairing) == Texts{"b/x_9 x 1"});
+  CHECK_THROWS_WITH(pair_by("name"), "--key: expected id, caption or index, found \"name\"");
+}
+
+TEST_CASE("import classes: labels and captions from folders") {
+  const TemporaryDir dir;
+  for (const char* name : {"set/red_cube", "set/n02/images", "set/empty"}) make_dirs(dir / name);
+  for (const char* name : {"set/red_cube/1.png", "set/red_cube/1.jpg", "set/n02/images/2.JPEG",
+                           "set/n02/notes.txt", "set/x.png"})
+    touch(dir / name);
+  const Imported got = import_classes(dir / "set", "", "val", dir.path());
+  REQUIRE(got.records.size() == 3);
+  CHECK(got.records[0] ==
+        Record{"n02/images/2", "set/n02/images/2.JPEG", {"a photo of a n02."}, "val", "n02", {}});
+  CHECK(got.records[1].id == "red_cube/1.jpg");
+  CHECK(got.records[2].label == "red cube");
+  CHECK(got.report() ==
+        "3 records; skipped: 1 classes without images (empty), "
+        "1 files in no class's folder (x.png), 1 files that are neither JPEG nor PNG (" +
+            (dir / "set/n02/notes.txt").string() + ")");
+  const fs::path names = dir / "names.tsv";
+  write_without_flush(names, "n02\tgoldfish\nred_cube\tcube\nn03\tshark\n");
+  const Imported named = import_classes(dir / "set", names, "val", dir.path());
+  CHECK(named.records[0].label == "goldfish");
+  CHECK(named.records[2].captions == Texts{"a photo of a cube."});
+  CHECK_THAT(named.report(), Contains("1 names of no folder (n03)"));
+  write_without_flush(names, "n02\tcube\nred_cube\tcube\n");
+  CHECK_THROWS_WITH(import_classes(dir / "set", names, "val", dir.path()),
+                    Contains("the classes \"n02\" and \"red_cube\" have one name, \"cube\""));
+  write_without_flush(names, "n02\tcube\n");
+  CHECK_THROWS_WITH(import_classes(dir / "set", names, "val", dir.path()),
+                    Contains("no line for the class \"red_cube\""));
+  CHECK_THROWS_WITH(import_classes(dir / "set/empty", "", "val", dir.path()),
+                    Contains("a folder for each class, found none"));
 }

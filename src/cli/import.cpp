@@ -1,12 +1,14 @@
-// gmail import flickr8k | folder | generated: a data set of somebody's becomes a manifest. Those of
-// annotation files are in import_annotations.cpp.
+// gmail import flickr8k | folder | shards | classes | generated: a data set of somebody's becomes a manifest.
+// Those of annotation files are in import_annotations.cpp.
 #include <iostream>
 
 #include "cli/commands.h"
 #include "cli/import_annotations.h"
+#include "data/import_classes.h"
 #include "data/import_flickr8k.h"
 #include "data/import_folder.h"
 #include "data/import_generated.h"
+#include "data/import_shards.h"
 
 namespace gmail::cli {
 namespace {
@@ -63,16 +65,61 @@ void run_folder(Command&, FolderOptions& o) {
   write("folder", import_folder(o.images, o.captions, o.split, o.out), o.out);
 }
 
+struct ShardOptions {
+  std::vector<std::string> shards;
+  std::string caption = "txt", split = "train", out;
+};
+
+void setup_shards(Command& c, ShardOptions& o) {
+  c.files("shards", o.shards, "tar shards, or folders of them, with KEY.jpg, KEY.txt, KEY.json ..")
+      ->required();
+  c.option("caption", o.caption, "where the caption is: txt (or another suffix), or json:FIELD");
+  c.option("split", o.split, "split of all images");
+  c.option("out", o.out, "folder for manifest.jsonl; the images stay in the shards")->required();
+}
+
+void run_shards(Command&, ShardOptions& o) {
+  GMAIL_INPUT(!o.split.empty(), "--split: expected a name");
+  std::vector<std::string> notes;
+  const Imported imported = import_shards(o.shards, CaptionSource::parse(o.caption), o.split, o.out, notes);
+  for (const std::string& note : notes) std::cerr << note << '\n';
+  write("shards", imported, o.out);
+}
+
+struct ClassOptions {
+  std::string images, names, split = "test", out;
+};
+
+void setup_classes(Command& c, ClassOptions& o) {
+  c.option("images", o.images, "folder with a folder of JPEG and PNG files for each class")->required();
+  c.option("names", o.names,
+           "file of lines FOLDER<tab>NAME; none: a class is named like its folder, with blanks for _");
+  c.option("split", o.split, "split of all images");
+  c.option("out", o.out, "folder for manifest.jsonl: labels, and captions \"a photo of a NAME.\"")
+      ->required();
+}
+
+void run_classes(Command&, ClassOptions& o) {
+  GMAIL_INPUT(!o.split.empty(), "--split: expected a name");
+  write("classes", import_classes(o.images, o.names, o.split, o.out), o.out);
+}
+
 struct GeneratedOptions {
-  std::string images, real, generator, out;
+  std::vector<std::string> images;
+  std::string real, generator, key = "id", caption = "txt", out;
   int64_t generator_seed = -1, steps = -1;
   double guidance = -1;
 };
 
 void setup_generated(Command& c, GeneratedOptions& o) {
-  c.option("images", o.images,
-           "folder of files ID_CAPTION.png or ID_CAPTION_K.png: record's id, index of its caption")
+  c.option("images", o.images, "folder of JPEG and PNG files, or tar shards, or folders of those")
       ->required();
+  c.option(
+      "key", o.key,
+      "how an image is paired: id = by its name, ID_CAPTION or ID_CAPTION_K (the record's id, the index of "
+      "its caption) or ID alone; caption = by the caption in NAME.txt or NAME.json beside it; index = by its "
+      "name, a number that counts the captions of the real manifest from 0");
+  c.option("caption", o.caption, "for --key caption, where it is: txt, or json:FIELD");
   c.option("real", o.real, "manifest of the real records whose captions were drawn")->required();
   c.option("generator", o.generator, "what drew them, for the record")->required();
   c.option("generator-seed", o.generator_seed, "the seed that it was given, -1 = not known");
@@ -87,7 +134,11 @@ void run_generated(Command&, GeneratedOptions& o) {
   if (o.generator_seed >= 0) by.seed = o.generator_seed;
   if (o.guidance >= 0) by.guidance = o.guidance;
   if (o.steps >= 0) by.steps = o.steps;
-  write("generated", import_generated(o.images, read_manifest(o.real), by, o.out), o.out);
+  const GeneratedImages images{o.images, pair_by(o.key), CaptionSource::parse(o.caption)};
+  const ImportedPairs got = import_generated(images, read_manifest(o.real), by, o.out);
+  for (const std::string& note : got.notes) std::cerr << note << '\n';
+  std::cout << "pairs: " << got.pairing() << '\n';
+  write("generated", got.imported, o.out);
 }
 
 }  // namespace
@@ -98,6 +149,10 @@ void add_import(Program& program) {
                                run_flickr8k);
   program.add<FolderOptions>(group, "folder", "a folder of images and a file of captions", setup_folder,
                              run_folder);
+  program.add<ShardOptions>(group, "shards", "webdataset or img2dataset tar shards, read in place",
+                            setup_shards, run_shards);
+  program.add<ClassOptions>(group, "classes", "images in a folder for each class", setup_classes,
+                            run_classes);
   program.add<GeneratedOptions>(group, "generated", "images that another program drew from captions",
                                 setup_generated, run_generated);
   add_import_annotations(program, group);
