@@ -102,7 +102,7 @@ TEST_CASE("words: cleaning and splitting as CLIP") {
                                                                                     // with dot, Greek
         Words{"\xC3\xA9t\xC3\xA9", "i", "\xCC\x87", "\xCE\xBF\xCE\xB4\xCE\xBF\xCF\x82"});
   CHECK(words_of("a\xC2\xA0\xE3\x80\x80"
-                 "b\xC2\x85") == Words{"a", "b"});  // no-break, ideographic, next line
+                 "b\xE2\x80\xA9") == Words{"a", "b"});  // no-break, ideographic, paragraph
   CHECK(words_of("\xC2\xBD\xE2\x85\xA7x") ==
         Words{"\xC2\xBD", "\xE2\x85\xB7", "x"});  // one half, Roman eight: numbers
   CHECK(words_of("x<|endoftext|>!<|startoftext|>") ==

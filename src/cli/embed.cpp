@@ -1,13 +1,12 @@
 // gmail embed: embeddings of images and texts, after the projection and before normalisation.
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/embeddings_file.h"
 #include "cli/encoders.h"
 #include "cli/index.h"
 #include "io/files.h"
-#include "io/json.h"
+#include "io/lines.h"
 
 namespace gmail::cli {
 namespace {
@@ -30,20 +29,11 @@ void setup(Command& c, Options& o) {
   c.option("index", o.index, "folder to write an index for gmail retrieve to; needs --manifest");
 }
 
-// {"text": ".."} on each line; the text may be empty
 std::vector<std::string> read_texts(const std::string& file) {
-  const std::string all = read_text(file);
   std::vector<std::string> texts;
-  std::string_view rest = all;
-  for (int64_t number = 1; !rest.empty(); ++number) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    const Json json = parse_json(line, file, number);
-    Fields fields(json, concat(file, ":", number));
-    if (!fields.has("text") || !json["text"].is_string()) fields.wrong("text", "a string");
-    fields.finish();
-    texts.push_back(json["text"].get<std::string>());
-  }
+  for_each_line(read_text(file), [&](std::string_view line, int64_t number) {
+    texts.push_back(parse_text_line(line, file, number));
+  });
   GMAIL_INPUT(!texts.empty(), file, ": no line {\"text\": \"..\"}");
   return texts;
 }

@@ -28,7 +28,8 @@ Normalisation norm_from(const std::filesystem::path& file) {
 ClipModel ClipModel::load(const std::filesystem::path& folder, Device device) {
   const auto config_file = folder / "config.json";
   ClipModel model{Clip(ClipConfig::from_json(read_json(config_file), config_file.string())),
-                  Tokenizer::load(folder), norm_from(folder / "preprocessor_config.json")};
+                  Tokenizer::load(folder, TokenizerKind::clip),
+                  norm_from(folder / "preprocessor_config.json")};
   GMAIL_INPUT(model.tokenizer.vocab_size() <= model.clip.config.vocab_size, folder.string(),
               ": the tokenizer has ", model.tokenizer.vocab_size(), " tokens, the model ",
               model.clip.config.vocab_size);
@@ -55,8 +56,8 @@ void ClipModel::save(const std::filesystem::path& folder, StoreAs store) {
   save_params(folder / "model.safetensors", clip.params(), {{"format", "pt"}}, store);
 }
 
-TextInput ClipModel::tokens(std::span<const std::string> captions) const {
-  const TokenBatch batch = tokenizer.batch(captions, clip.config.max_position_embeddings);
+TextInput ClipModel::tokens(std::span<const std::string> captions, TooLong too_long) const {
+  const TokenBatch batch = tokenizer.batch(captions, clip.config.max_position_embeddings, too_long);
   return make_text_input(batch.ids, batch.end);
 }
 

@@ -19,8 +19,9 @@ struct ClipModel {
   // Loads and freezes. Errors name the file and the field.
   [[nodiscard]] static ClipModel load(const std::filesystem::path& folder, Device device = Device::cpu);
   void save(const std::filesystem::path& folder, StoreAs store = StoreAs::as_is);
-  // captions -> the text tower's input, cut to its context and trimmed to the longest
-  [[nodiscard]] TextInput tokens(std::span<const std::string> captions) const;
+  // captions -> the text tower's input, within its context and trimmed to the longest
+  [[nodiscard]] TextInput tokens(std::span<const std::string> captions,
+                                 TooLong too_long = TooLong::truncate) const;
 };
 
 }  // namespace gmail
