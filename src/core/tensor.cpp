@@ -1,5 +1,8 @@
 #include "core/tensor.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -11,7 +14,15 @@ Storage::Storage(size_t bytes, Device device, std::shared_ptr<Arena> arena)
     : bytes_(bytes),
       device_(device),
       arena_(std::move(arena)),
-      memory_(arena_ ? arena_->take(bytes) : aligned_bytes(bytes, device)) {}
+      memory_(arena_ ? arena_->take(bytes) : aligned_bytes(bytes, device)),
+      data_(memory_.get()) {}
+
+Storage::Storage(std::span<const std::byte> outside, std::shared_ptr<const void> owner)
+    : constant(true),
+      bytes_(outside.size()),
+      device_(Device::cpu),
+      owner_(std::move(owner)),
+      data_(const_cast<std::byte*>(outside.data())) {}
 
 Storage::~Storage() {
   if (arena_) arena_->give_back(std::move(memory_), bytes_);
@@ -26,15 +37,47 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device, std::shared
   return t;
 }
 
+namespace {
+// Zeroes the process's own memory by asking the system for new pages where there are many: they take no room
+// before they are written, and the parameters of a model that is to be loaded never are.
+void zero_pages(std::byte* p, size_t bytes) {
+  constexpr size_t kMany = size_t{1} << 20U;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t first = (page - reinterpret_cast<uintptr_t>(p) % page) % page;
+  const size_t whole = bytes < kMany ? 0 : (bytes - first) / page * page;
+  if (whole == 0 || madvise(p + first, whole, MADV_DONTNEED) != 0) return zero_bytes(p, Device::cpu, bytes);
+  zero_bytes(p, Device::cpu, first);
+  zero_bytes(p + first + whole, Device::cpu, bytes - first - whole);
+}
+}  // namespace
+
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device, std::shared_ptr<Arena> arena) {
+  const bool heap = !arena && device == Device::cpu;
   Tensor t = empty(shape, dtype, device, std::move(arena));
-  zero_bytes(t.raw(), device, t.bytes());
+  if (heap)
+    zero_pages(t.raw(), t.bytes());
+  else
+    zero_bytes(t.raw(), device, t.bytes());
   return t;
 }
 
 Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
   Tensor t = empty(shape, dtype);
   t.fill(value);
+  return t;
+}
+
+Tensor Tensor::over(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, const Shape& shape,
+                    DType dtype) {
+  Tensor t;
+  t.shape_ = shape;
+  t.numel_ = shape.numel();
+  t.dtype_ = dtype;
+  GMAIL_CHECK(owner && bytes.size() == t.bytes() &&
+                  reinterpret_cast<uintptr_t>(bytes.data()) % static_cast<size_t>(size_of(dtype)) == 0,
+              "[tensor] ", bytes.size(), " bytes at ", bytes.data(), " are no ", shape, " of ",
+              name_of(dtype));
+  t.storage_ = std::make_shared<Storage>(bytes, std::move(owner));
   return t;
 }
 
@@ -108,6 +151,7 @@ T from_double(double v) {
 
 void Tensor::copy_from(const Tensor& source) {
   GMAIL_CHECK(source.numel() == numel_, "[copy] from ", source.shape(), " to ", shape_);
+  check_writable();
   if (source.dtype() == dtype_) {
     copy_bytes(raw(), device(), source.raw(), source.device(), bytes());
     return;
@@ -127,6 +171,7 @@ void Tensor::copy_from(const Tensor& source) {
 }
 
 void Tensor::fill(double value) {
+  check_writable();
   if (device() == Device::cuda) {
     GMAIL_CUDA_ONLY(fill(raw(), dtype_, value, numel_));
     return;
@@ -157,6 +202,10 @@ bool Tensor::all_finite() const {
     for (int64_t i = 0; i < numel_; ++i) finite = finite && std::isfinite(as_double(p[i]));
   });
   return finite;
+}
+
+void Tensor::check_writable() const {
+  GMAIL_CHECK(defined() && !storage_->read_only(), "[tensor] ", shape_, ": a tensor over a file was written");
 }
 
 void Tensor::check_type(DType wanted) const {

@@ -20,11 +20,14 @@ struct KeptCopies;
 class Storage {
  public:
   Storage(size_t bytes, Device device, std::shared_ptr<Arena> arena);
+  // The CPU's memory of somebody else, a mapped file: `owner` keeps it alive, and nobody may write to it.
+  Storage(std::span<const std::byte> outside, std::shared_ptr<const void> owner);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
-  [[nodiscard]] std::byte* data() const { return memory_.get(); }
+  [[nodiscard]] std::byte* data() const { return data_; }
   [[nodiscard]] size_t bytes() const { return bytes_; }
+  [[nodiscard]] bool read_only() const { return owner_ != nullptr; }
   [[nodiscard]] Device device() const { return device_; }
 
   // A constant storage never changes again (a frozen weight), so an op may keep rearranged copies with it:
@@ -36,7 +39,9 @@ class Storage {
   size_t bytes_;
   Device device_;
   std::shared_ptr<Arena> arena_;  // null: the heap
-  AlignedBytes memory_;
+  AlignedBytes memory_;           // null: the owner's
+  std::shared_ptr<const void> owner_;
+  std::byte* data_;
 };
 
 class Tensor {
@@ -48,6 +53,9 @@ class Tensor {
   [[nodiscard]] static Tensor zeros(const Shape& shape, DType dtype = DType::float32,
                                     Device device = Device::cpu, std::shared_ptr<Arena> arena = nullptr);
   [[nodiscard]] static Tensor full(const Shape& shape, double value, DType dtype = DType::float32);
+  // The elements that lie at `bytes`, not copied: a constant tensor, which keeps `owner` alive.
+  [[nodiscard]] static Tensor over(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
+                                   const Shape& shape, DType dtype);
   template <class T>
   [[nodiscard]] static Tensor from(std::span<const T> values, const Shape& shape);
   template <class T>
@@ -67,10 +75,12 @@ class Tensor {
   [[nodiscard]] Storage& storage() const { return *storage_; }
   [[nodiscard]] bool sole() const { return storage_.use_count() == 1; }  // no other handle on the memory
 
-  // Typed pointer to the first element; throws if T is not the dtype or the memory is not the CPU's.
+  // Typed pointer to the first element; throws if T is not the dtype or the memory is not the CPU's. Only a
+  // const tensor gives one into memory that nobody may write.
   template <class T>
   [[nodiscard]] T* data() {
     check_type(dtype_of<T>::value);
+    check_writable();
     return reinterpret_cast<T*>(raw());
   }
   template <class T>
@@ -102,6 +112,7 @@ class Tensor {
 
  private:
   void check_type(DType wanted) const;
+  void check_writable() const;
   std::shared_ptr<Storage> storage_;
   Shape shape_;
   int64_t numel_ = 0;

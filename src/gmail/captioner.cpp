@@ -66,9 +66,9 @@ TrainReport train_captioner(const Context& ctx, const Tokenizer& tokenizer, cons
 Captioner Captioner::load(const std::filesystem::path& folder, Device device) {
   const auto file = folder / "config.json";
   Captioner c{ClipCap(ClipCapConfig::from_json(read_json(file), file.string())), Tokenizer::load(folder)};
-  load_params(SafetensorsFile(folder / "model.safetensors"), c.model.params());
-  place(c.model.params(), device);
   freeze(c.model.params());
+  load_params(TensorFiles::open(folder), c.model.params());
+  place(c.model.params(), device);
   return c;
 }
 

@@ -17,9 +17,9 @@ Generator Generator::load(const std::filesystem::path& folder, Device device) {
   const auto json = read_json(scheduler);
   g.diffusion.prediction = prediction_of(json.value("prediction_type", ""), scheduler.string());
   g.diffusion.schedule = noise_schedule_of(json.value("beta_schedule", ""), scheduler.string());
-  load_params(SafetensorsFile(folder / "unet" / "diffusion_pytorch_model.safetensors"), g.unet.params());
-  place(g.unet.params(), device);
   freeze(g.unet.params());
+  load_params(TensorFiles::open(folder / "unet", "diffusion_pytorch_model.safetensors"), g.unet.params());
+  place(g.unet.params(), device);
   return g;
 }
 

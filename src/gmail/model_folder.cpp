@@ -32,9 +32,9 @@ ClipModel ClipModel::load(const std::filesystem::path& folder, Device device) {
   GMAIL_INPUT(model.tokenizer.vocab_size() <= model.clip.config.vocab_size, folder.string(),
               ": the tokenizer has ", model.tokenizer.vocab_size(), " tokens, the model ",
               model.clip.config.vocab_size);
-  load_params(SafetensorsFile(folder / "model.safetensors"), model.clip.params());
-  place(model.clip.params(), device);
   freeze(model.clip.params());
+  load_params(TensorFiles::open(folder), model.clip.params());
+  place(model.clip.params(), device);
   return model;
 }
 

@@ -1,14 +1,19 @@
 #include "models/gpt2.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+
+#include "io/json.h"
+#include "nn/param_file.h"
 
 namespace gmail {
 
 Gpt2Config Gpt2Config::from_json(const nlohmann::json& j, const std::string& file) {
   Gpt2Config c;
   const auto size = [&](const char* key) {
-    GMAIL_INPUT(j.contains(key) && j[key].is_number_integer() && j[key].get<int64_t>() > 0, file,
+    constexpr int64_t kMost = int64_t{1} << 24U;  // beyond any model; products of two stay whole
+    GMAIL_INPUT(j.contains(key) && j[key].is_number_integer() && j[key] > 0 && j[key] <= kMost, file,
                 ": field \"", key, "\": expected a positive integer, found ",
                 j.contains(key) ? j[key].dump() : "nothing");
     return j[key].get<int64_t>();
@@ -18,7 +23,28 @@ Gpt2Config Gpt2Config::from_json(const nlohmann::json& j, const std::string& fil
   c.n_embd = size("n_embd");
   c.n_layer = size("n_layer");
   c.n_head = static_cast<int>(size("n_head"));
-  c.layer_norm_epsilon = j.value("layer_norm_epsilon", 1e-5);
+  // optional fields, and what they must be
+  const auto must = [&](const char* key, bool right, const auto& expected) {
+    GMAIL_INPUT(!j.contains(key) || right, file, ": field \"", key, "\": expected ", expected, ", found ",
+                j[key].dump());
+  };
+  const auto is = [&](const char* key, const nlohmann::json& value) {
+    must(key, j.contains(key) && j[key] == value, value.dump());
+  };
+  const auto among = [&](const char* key, const nlohmann::json& values) {
+    const bool right = j.contains(key) && std::find(values.begin(), values.end(), j[key]) != values.end();
+    must(key, right, "one of " + values.dump());
+  };
+  among("activation_function", {"gelu_new", "gelu_pytorch_tanh"});
+  among("n_inner", {nullptr, 4 * c.n_embd});
+  is("add_cross_attention", false);
+  is("tie_word_embeddings", true);
+  is("scale_attn_weights", true);
+  is("scale_attn_by_inverse_layer_idx", false);
+  if (const char* key = "layer_norm_epsilon"; j.contains(key)) {
+    must(key, j[key].is_number() && j[key].get<double>() > 0, "a number above zero");
+    c.layer_norm_epsilon = j[key].get<double>();
+  }
   return c;
 }
 
@@ -94,6 +120,46 @@ Gpt2::Gpt2(const Gpt2Config& c)
       wpe(make_param("wpe.weight", {c.n_positions, c.n_embd})),
       ln_f("ln_f", c.n_embd, c.layer_norm_epsilon) {
   for (int64_t i = 0; i < c.n_layer; ++i) h.emplace_back("h." + std::to_string(i), c);
+}
+
+namespace {
+
+// h.N.attn.bias and h.N.attn.masked_bias: the causal mask, which old programs saved with the weights.
+bool is_mask(std::string name) {
+  if (!name.starts_with("h.")) return false;
+  name.erase(0, name.find_first_not_of("0123456789", 2));
+  return name == ".attn.bias" || name == ".attn.masked_bias";
+}
+
+void check_tied(const TensorFiles& files, const std::string& head, const std::string& table) {
+  if (!files.has(head) || !files.has(table)) return;
+  const Tensor a = files.view(head), b = files.view(table);
+  GMAIL_INPUT(a.shape() == b.shape() && std::ranges::equal(a.span<float>(), b.span<float>()),
+              files.path().string(), ": ", head, " differs from ", table, ": only a tied head is supported");
+}
+
+}  // namespace
+
+Gpt2 Gpt2::load(const std::filesystem::path& folder, Device device) {
+  const std::filesystem::path file = folder / "config.json";
+  const nlohmann::json json = read_json(file);
+  GMAIL_INPUT(json.is_object(), file.string(), ": expected an object, found ", describe(json));
+  Gpt2 model(Gpt2Config::from_json(json, file.string()));
+  ParamList params;
+  model.collect(params);
+  freeze(params);
+  TensorFiles files = TensorFiles::open(folder);
+  const std::string prefix = files.has("transformer.wte.weight") ? "transformer." : "";
+  check_tied(files, "lm_head.weight", prefix + "wte.weight");
+  files.leave_out([&](const std::string& name) {
+    return name == "lm_head.weight" || (name.starts_with(prefix) && is_mask(name.substr(prefix.size())));
+  });
+  for (const std::string& name : files.names())
+    GMAIL_INPUT(name.starts_with(prefix), files.path().string(),
+                " does not fit the model; 1 unexpected: ", name);
+  load_params(files, params, prefix);
+  place(params, device);
+  return model;
 }
 
 Var Gpt2::embed(Tape& tape, const Tensor& ids) { return embedding(tape, wte.on(tape), ids); }

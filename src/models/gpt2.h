@@ -4,6 +4,7 @@
 // Param::transposed).
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 
@@ -12,6 +13,8 @@
 
 namespace gmail {
 
+// What the model cannot do is refused by name: another activation or width of the MLP, cross-attention, a head
+// of its own, attention scaled by layer.
 struct Gpt2Config {
   int64_t vocab_size = 0, n_positions = 0, n_embd = 0, n_layer = 0;
   int n_head = 0;
@@ -50,6 +53,10 @@ struct Gpt2 {
 
   Gpt2() = default;
   explicit Gpt2(const Gpt2Config& gpt2_config);
+  // A Hugging Face folder, config.json and model.safetensors or its shards: names with or without
+  // "transformer.", lm_head.weight absent or equal to wte.weight, the mask buffers of old files left out. The
+  // weights are frozen.
+  [[nodiscard]] static Gpt2 load(const std::filesystem::path& folder, Device device = Device::cpu);
   [[nodiscard]] Var embed(Tape& tape, const Tensor& ids);  // (B, T) int32 -> (B, T, C), without positions
   // embedded inputs (B, T, C) at positions cache length .. -> hidden states after ln_f (B, T, C)
   [[nodiscard]] Var hidden(Tape& tape, const Var& embedded, KvCache* cache = nullptr);

@@ -41,7 +41,8 @@ void place(const ParamList& params, Device device) {
 void freeze(const ParamList& params) {
   for (Param* p : params) {
     p->trainable = false;
-    p->value = p->value.clone();  // a storage of its own, which an op may keep in packed form
+    // a storage of its own, which nobody else writes and an op may keep in packed form
+    if (!p->value.storage().constant && !p->value.sole()) p->value = p->value.clone();
     p->value.storage().constant = true;
     p->slot = GradSlot{};
   }
