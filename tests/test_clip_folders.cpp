@@ -219,7 +219,7 @@ TEST_CASE("clip folders: configurations as transformers reads them") {
   CHECK(b32.vision.hidden_act == Activation::gelu_erf);
   // an old file: *_dict stands above, and what it leaves out is the default, not what is below
   const ClipConfig old = read(R"({"projection_dim": 768, "text_config_dict": {"hidden_size": 768},
-      "text_config": {"hidden_size": 512, "num_hidden_layers": 3, "hidden_act": "quick_gelu", "eos_token_id": 2},
+      "text_config": {"hidden_size": 512, "num_hidden_layers": 3, "hidden_act": "quick_gelu"},
       "vision_config_dict": null, "vision_config": {"hidden_act": "quick_gelu", "patch_size": 14}})");
   CHECK(old.text.hidden_size == 768);
   CHECK(old.text.num_hidden_layers == 12);

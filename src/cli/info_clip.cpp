@@ -18,7 +18,7 @@ std::string tower_text(const TowerConfig& t) {
                 " heads, MLP ", t.intermediate_size, ", ", name_of(t.hidden_act));
 }
 
-// The parameters of a tower, its projection included, and the types that they are stored in. Buffers are none.
+// The parameters of a tower, its projection included, and the types that they are stored in.
 std::string tower_params(const ClipFolder& f, const ParamList& params) {
   const Places places = f.places();
   int64_t count = 0;

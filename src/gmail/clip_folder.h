@@ -4,8 +4,8 @@
 //   open_clip_config.json       open_clip's; beside it open_clip_model.safetensors or model.safetensors
 //   neither                     the sizes are read off tensors of OpenAI's names; the activation must be said
 //
-// The length of the text's context is that of the tensor: a configuration that states another is an error, one
-// that states none (Long-CLIP's table of 248 rows under a default of 77) is not.
+// The length of the text's context is that of the tensor: a configuration that states another is an error,
+// one that states none (Long-CLIP's table of 248 rows under a default of 77) is not.
 #pragma once
 
 #include <filesystem>
@@ -33,8 +33,8 @@ struct ClipFolder {
   // `path`: a folder, or the file of the weights in it. Opens the weights' file, reads no tensor.
   [[nodiscard]] static ClipFolder open(const std::filesystem::path& path, const ClipSaid& said = {});
   [[nodiscard]] Places places() const { return clip_places(has_openai_names(*weights)); }
-  // The weights in the model's parameters (nn/param_places.h); InputError names all that is missing, unexpected
-  // or of another shape, as it is called in the file.
+  // The weights in the model's parameters (nn/param_places.h); InputError names all that is missing,
+  // unexpected or of another shape, as it is called in the file.
   void load(Clip& clip) const;
 };
 

@@ -25,17 +25,18 @@ enum class ClipForm : uint8_t { hf, openai, open_clip };
 // three numbers input_resolution, context_length, vocab_size of OpenAI's archives.
 [[nodiscard]] bool is_clip_extra(const std::string& name);
 
-// The "model_cfg" of open_clip_config.json, with open_clip's defaults for sizes that are missing. "quick_gelu"
-// missing means gelu: so open_clip reads its own files. Whatever would change the architecture (another
-// pooling, a timm or Hugging Face tower, ..) is an error that names `file` and the key; `context` as Absent's.
+// The "model_cfg" of open_clip_config.json, with open_clip's defaults for sizes that are missing; a missing
+// "quick_gelu" means gelu, for so open_clip reads its own files. Whatever would change the architecture
+// (another pooling, a timm or Hugging Face tower, ..) is an error that names `file` and the key; `context` as
+// Absent's.
 [[nodiscard]] ClipConfig open_clip_config(const nlohmann::json& json, const std::string& file,
                                           int64_t context);
 // The other way; InputError for what open_clip has no key for: two activations, gelu_new, another eps, a text
 // that ends where eos_token_id says (its rule is the largest id; eos_token_id == `end` is the same).
 [[nodiscard]] nlohmann::json open_clip_json(const ClipConfig& config, int64_t end);
 
-// The sizes of OpenAI's names, from their shapes. Heads are of 64, as in all models of OpenAI's; the activation
-// is not in the shapes.
+// The sizes of OpenAI's names, from their shapes. Heads are of 64, as in all models of OpenAI's; the
+// activation is not in the shapes.
 [[nodiscard]] ClipConfig config_from_shapes(const TensorFiles& file, Activation hidden_act);
 
 }  // namespace gmail

@@ -12,8 +12,8 @@ namespace gmail {
 // InputError if the table is no class token and a square.
 [[nodiscard]] Tensor resize_positions(const Tensor& table, int64_t side);
 
-// The model for images of image_size x image_size; InputError if the patches do not tile them. Nothing changes
-// if that is the model's size already.
+// The model for images of image_size x image_size; InputError if the patches do not tile them. Nothing
+// changes if that is the model's size already.
 void change_image_size(Clip& clip, int64_t image_size);
 void check_image_size(const ClipConfig& config, int64_t image_size);
 

@@ -1,4 +1,5 @@
-// open_clip's description of a model [mlfoundations/open_clip: src/open_clip/model.py, CLIPVisionCfg, CLIPTextCfg].
+// open_clip's description of a model [mlfoundations/open_clip: src/open_clip/model.py, CLIPVisionCfg and
+// CLIPTextCfg].
 #include <cmath>
 #include <nlohmann/json.hpp>
 

@@ -24,8 +24,8 @@ void check_params(const TensorFiles& files, const ParamList& params, const Place
                   const std::function<bool(const std::string& name)>& ignored = {});
 
 // What stands in the places becomes the parameters' values, converted to their type. A trainable parameter's
-// value is written where it lies; a frozen one on the CPU gets a new constant value, a view of the mapped file
-// where that fits, so that a model starts without reading its weights. check_params first.
+// value is written where it lies; a frozen one on the CPU gets a new constant value, a view of the mapped
+// file where that fits, so that a model starts without reading its weights. check_params first.
 void fill_params(const TensorFiles& files, const ParamList& params, const Places& places);
 
 // The parameters' values as the tensors of a file with these places.
