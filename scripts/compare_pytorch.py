@@ -25,7 +25,17 @@ writes weights, images, embeddings and first losses. First the outputs are compa
 in float32, then the losses of the first steps; otherwise nothing is timed. A turn is --rounds of --repeats steps by
 the device's clock. --device cpu --tiny runs the same script where there is no GPU, against an emulated build.
 
-Needs Python with PyTorch and NumPy, gpu with transformers as well. Never needed to build, test or run gmail.
+    scripts/compare_pytorch.py parity [--models b32 b16 l14] [--tmp FOLDER]
+
+CLIP at full size with random weights: transformers writes the folder (L/14: 1.7 GB), `gmail info` must count its
+parameters as published and `gmail embed` give its embeddings of six images of 224 x 224 (no resize is involved) and six
+texts; the largest difference over the embeddings' root mean square is at most --tolerance (2e-5).
+
+`gmail convert clip` then takes the folder to open_clip's form, in which open_clip must load it and give the same
+embeddings, and back, where the weights must be the bytes that transformers wrote and transformers must load them.
+
+Needs Python with PyTorch and NumPy, gpu and parity with transformers as well, parity with Pillow and open_clip. Never
+needed to build, test or run gmail.
 """
 
 import argparse
@@ -273,7 +283,7 @@ def compare_cpu(args):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("where", choices=["cpu", "gpu"])
+    parser.add_argument("where", choices=["cpu", "gpu", "parity"])
     parser.add_argument("--gmail", default="build/gmail", help="the program")
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--repeats", type=int, help="timed steps in a turn (gpu: in a round); 10, gpu 50")
@@ -294,10 +304,14 @@ def arguments():
     gpu.add_argument("--cuda-graph", action="store_true", help="gmail's step as a CUDA graph")
     gpu.add_argument("--device", default="cuda", choices=["cpu", "cuda"], help="PyTorch's")
     gpu.add_argument("--tiny", action="store_true", help="models of a few numbers, to try the script")
+    parity = parser.add_argument_group("parity")
+    parity.add_argument("--models", nargs="+", default=["b32", "b16", "l14"], choices=["b32", "b16", "l14", "h14"])
+    parity.add_argument("--embed-device", default="cpu", choices=["cpu", "cuda"], help="gmail's")
+    parity.add_argument("--tmp", help="where the models are written for a while")
     args = parser.parse_args()
     on_gpu = args.where == "gpu"
     defaults = {"repeats": 50 if on_gpu else 10, "warmup": 20 if on_gpu else 3,
-                "tolerance": 1e-2 if on_gpu and args.precision == "bf16" else 1e-5}
+                "tolerance": 2e-5 if args.where == "parity" else 1e-2 if on_gpu and args.precision == "bf16" else 1e-5}
     for name, value in defaults.items():
         if getattr(args, name) is None:
             setattr(args, name, value)
@@ -310,6 +324,10 @@ def main():
     args = arguments()
     if args.where == "cpu":
         return compare_cpu(args)
+    if args.where == "parity":
+        from compare_pytorch_parity import compare_parity  # it needs transformers
+
+        return compare_parity(args)
     from compare_pytorch_gpu import compare_gpu  # it needs transformers
 
     return compare_gpu(args)

@@ -23,6 +23,7 @@ VERSIONS = {
     "torch": "2.15.0",
     "transformers": "5.24.0",
     "peft": "0.21.2",
+    "open_clip_torch": "3.3.0",
     "Pillow": "13.0.0",
     "numpy": "2.4.6",
     "tokenizers": "0.23.3",

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "cli/commands.h"
+#include "cli/encoders.h"
 #include "cli/train_flags.h"
 #include "gmail/align.h"
 
@@ -13,7 +14,7 @@ struct Options {
   std::string model, manifest, real, adapter, split, projection = "copy", order = "shuffled",
                                                      augment = "none", real_encoder = "frozen";
   std::vector<std::string> targets{"q_proj", "k_proj", "v_proj", "out_proj"};
-  int64_t rank = 4;
+  int64_t rank = 4, image_size = 0;
   double alpha = 4, tau = 0.07;
   bool symmetric = false, no_mask_duplicates = false;
 };
@@ -41,6 +42,7 @@ void setup(Command& c, Options& o) {
   c.flag("align-symmetric", o.symmetric, "adds the real -> generated direction");
   c.flag("no-mask-duplicates", o.no_mask_duplicates,
          "the literal formula: same-caption pairs are negatives too");
+  add_image_size(c, o.image_size);
   add_train_flags(c, o.train);
 }
 
@@ -60,7 +62,7 @@ void run(Command& c, Options& o) {
   a.tau = o.tau;
   a.batch = o.train.batch;
   a.train = train_options(c, o.train);
-  ClipModel base = ClipModel::load(o.model, c.ctx().device);
+  ClipModel base = ClipModel::load(o.model, c.ctx().device, {.hidden_act = {}, .image_size = o.image_size});
   const AlignReport report = align(c.ctx(), base, a);
   std::cout << "align: " << report.pairs << " pairs, " << report.train.steps << " steps, loss "
             << report.train.loss << ", paired cosine " << report.cosine_before << " -> "

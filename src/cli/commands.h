@@ -20,6 +20,7 @@ void add_classify(Program& program);
 void add_eval(Program& program);
 void add_demo(Program& program);
 void add_info(Program& program);
+void add_convert(Program& program);
 void add_bench(Program& program);
 void add_audit(Program& program);
 

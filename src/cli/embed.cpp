@@ -15,6 +15,7 @@ struct Options {
   std::string model, adapter, texts, manifest, split, out, index;
   std::vector<std::string> images;
   bool real = false;
+  int64_t image_size = 0;
 };
 
 void setup(Command& c, Options& o) {
@@ -25,6 +26,7 @@ void setup(Command& c, Options& o) {
   c.option("texts", o.texts, "file of lines {\"text\": \"..\"}: text_embeds (M, E) in this order");
   c.option("manifest", o.manifest, "instead: images and captions of a manifest, and text_image (M)");
   c.option("split", o.split, "only records of this split");
+  add_image_size(c, o.image_size);
   c.option("out", o.out, "safetensors file to write");
   c.option("index", o.index, "folder to write an index for gmail retrieve to; needs --manifest");
 }
@@ -54,7 +56,8 @@ void run(Command& c, Options& o) {
   if (!o.manifest.empty()) records.manifest = read_split(o.manifest, o.split);
   if (!o.texts.empty()) texts = read_texts(o.texts);
   make_parent_dirs(o.out);
-  Encoders encoders(c.ctx(), o.model, o.adapter, !o.adapter.empty() && !o.real);
+  const EncoderFlags flags{o.model, o.adapter, !o.adapter.empty() && !o.real, o.image_size};
+  Encoders encoders(c.ctx(), flags);
   if (!o.images.empty()) e.images = embed_files(c.ctx(), encoders, o.images);
   if (!o.manifest.empty()) {
     records = embed_records(c.ctx(), encoders, records.manifest);
@@ -65,8 +68,7 @@ void run(Command& c, Options& o) {
   }
   if (!texts.empty()) e.texts = embed_texts(c.ctx(), encoders.model(), texts);
   if (!o.out.empty()) save_embeddings(o.out, e);
-  if (!o.index.empty())
-    save_index(o.index, records.manifest, e, encoders, {o.model, o.adapter, !o.adapter.empty() && !o.real});
+  if (!o.index.empty()) save_index(o.index, records.manifest, e, encoders, flags);
   std::cout << "embed: " << (e.images ? e.images.size(0) : 0) << " images, " << texts.size() << " texts, "
             << (e.images ? e.images : e.texts).size(1) << " numbers each, "
             << (o.out.empty() ? o.index : o.out) << '\n';

@@ -14,12 +14,19 @@ void add_encoder_flags(Command& c, EncoderFlags& f, bool need_model) {
   c.option("adapter", f.adapter,
            "folder of the aligned adapter, or of a LoRA that peft saved: a fine-tuned CLIP");
   c.flag("generated", f.generated, "the images are generated ones: through the adapter's f_g");
+  add_image_size(c, f.image_size);
 }
 
-Encoders::Encoders(const Context& ctx, const std::string& model, const std::string& adapter, bool generated)
-    : model_(ClipModel::load(model, ctx.device)), generated_(generated) {
-  GMAIL_INPUT(!generated || !adapter.empty(), "--generated needs --adapter: f_g is in its folder");
-  if (!adapter.empty()) adapter_ = GenClip::load(adapter, model_.clip);
+void add_image_size(Command& c, int64_t& image_size) {
+  c.option("image-size", image_size,
+           "images of this size: the positions are interpolated; 0: the model's own");
+}
+
+Encoders::Encoders(const Context& ctx, const EncoderFlags& f)
+    : model_(ClipModel::load(f.model, ctx.device, {.hidden_act = {}, .image_size = f.image_size})),
+      generated_(f.generated) {
+  GMAIL_INPUT(!f.generated || !f.adapter.empty(), "--generated needs --adapter: f_g is in its folder");
+  if (!f.adapter.empty()) adapter_ = GenClip::load(f.adapter, model_.clip);
 }
 
 ImageEncoder Encoders::image() {

@@ -11,17 +11,17 @@ namespace gmail::cli {
 struct EncoderFlags {
   std::string model, adapter;
   bool generated = false;
+  int64_t image_size = 0;  // 0: the model's own
 };
-// --model (required, or not), --adapter, --generated
+// --model (required, or not), --adapter, --generated, --image-size
 void add_encoder_flags(Command& command, EncoderFlags& flags, bool need_model = true);
+void add_image_size(Command& command, int64_t& image_size);
 
 class Encoders {
  public:
   // Loads. generated: images go through the adapter's f_g; otherwise through f_r, or the adapter's reading of
   // it.
-  Encoders(const Context& ctx, const std::string& model, const std::string& adapter, bool generated);
-  Encoders(const Context& ctx, const EncoderFlags& flags)
-      : Encoders(ctx, flags.model, flags.adapter, flags.generated) {}
+  Encoders(const Context& ctx, const EncoderFlags& flags);
   Encoders(const Encoders&) = delete;
   Encoders& operator=(const Encoders&) = delete;
 

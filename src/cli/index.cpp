@@ -33,6 +33,7 @@ void save_index(const fs::path& folder, const Manifest& manifest, const Embeddin
             {"encoder", flags.generated ? "f_g" : "f_r"},
             {"weights", frozen_digest(encoders.model().clip.params())},
             {"images", manifest.size()}};
+  if (flags.image_size > 0) json["image_size"] = flags.image_size;
   if (!flags.adapter.empty()) json["adapter"] = absolute(flags.adapter);
   write_json(folder / "index.json", json);
 }
@@ -47,6 +48,7 @@ Index load_index(const fs::path& folder) {
   Index index;
   index.encoder.model = fields.text("model");
   if (fields.has("adapter")) index.encoder.adapter = fields.text("adapter");
+  if (fields.has("image_size")) index.encoder.image_size = fields.whole("image_size");
   const std::string encoder = fields.text("encoder");
   if (encoder != "f_g" && encoder != "f_r") fields.wrong("encoder", "\"f_g\" or \"f_r\"");
   index.encoder.generated = encoder == "f_g";

@@ -6,13 +6,14 @@
 #include <set>
 
 #include "cli/commands.h"
+#include "cli/encoders.h"
 #include "cli/index.h"
+#include "cli/info_lines.h"
 #include "core/device_memory.h"
 #include "core/parallel_for.h"
 #include "data/tokenizer.h"
 #include "gmail/adapter_file.h"
 #include "io/json.h"
-#include "models/clip.h"
 #include "models/clipcap.h"
 #include "models/unet.h"
 #include "train/progress.h"
@@ -23,54 +24,16 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string path;
+  std::string path, activation;
+  int64_t image_size = 0;
 };
 
 void setup(Command& c, Options& o) {
   c.argument("path", o.path,
              "model, generator, captioner, adapter, tokenizer or index folder; .safetensors or "
              ".jsonl file; none: this program");
-}
-
-void line(const std::string& key, const std::string& value) {
-  std::cout << key << std::string(key.size() < 14 ? 14 - key.size() : 1, ' ') << value << '\n';
-}
-
-// Parameters and types of the tensors whose names begin with one of `prefixes`.
-std::string count_params(const SafetensorsFile& file, const std::vector<std::string>& prefixes) {
-  int64_t count = 0, tensors = 0;
-  std::set<std::string> types;
-  for (const std::string& name : file.names()) {
-    const bool in =
-        std::any_of(prefixes.begin(), prefixes.end(), [&](const auto& p) { return name.starts_with(p); });
-    if (!in) continue;
-    count += file.shape(name).numel();
-    ++tensors;
-    types.insert(file.dtype(name));
-  }
-  std::string text = concat(count_text(count), " parameters in ", tensors, " tensors");
-  for (const std::string& type : types) text += (type == *types.begin() ? ", " : " and ") + type;
-  return text;
-}
-
-std::string tower_text(const TowerConfig& t) {
-  return concat("width ", t.hidden_size, ", ", t.num_hidden_layers, " blocks of ", t.num_attention_heads,
-                " heads, MLP ", t.intermediate_size, ", ", name_of(t.hidden_act));
-}
-
-void show_clip(const fs::path& folder) {
-  const fs::path file = folder / "config.json";
-  const ClipConfig c = ClipConfig::from_json(read_json(file), file.string());
-  const SafetensorsFile weights(folder / "model.safetensors");
-  line("CLIP", folder.string());
-  line("image tower", concat(tower_text(c.vision), ", images ", c.image_size, " x ", c.image_size,
-                             " in patches of ", c.patch_size));
-  line("", count_params(weights, {"vision_model.", "visual_projection."}));
-  line("text tower",
-       concat(tower_text(c.text), ", context ", c.max_position_embeddings, ", ", c.vocab_size, " tokens"));
-  line("", count_params(weights, {"text_model.", "text_projection."}));
-  line("embedding", concat(c.projection_dim, " numbers"));
-  line("total", count_params(weights, {""}));
+  c.option("activation", o.activation, "of a CLIP without a configuration: quick_gelu | gelu");
+  add_image_size(c, o.image_size);
 }
 
 void show_generator(const fs::path& folder) {
@@ -170,6 +133,12 @@ void show_index(const fs::path& folder) {
   line("images", concat(index.images.size(0), ", ", index.images.size(1), " numbers each"));
 }
 
+ClipSaid clip_said(const Options& o) {
+  ClipSaid said{.hidden_act = {}, .image_size = o.image_size};
+  if (!o.activation.empty()) said.hidden_act = activation_of(o.activation, "--activation");
+  return said;
+}
+
 void show_program(const Command& c) {
   std::cout << version_text() << '\n';
   const std::string missing = why_no_cuda();
@@ -177,22 +146,24 @@ void show_program(const Command& c) {
   line("threads:", std::to_string(num_threads()) + (c.common().threads == 0 ? " (one per core)" : ""));
 }
 
-void show_folder(const fs::path& folder) {
+void show_folder(const fs::path& folder, const Options& o) {
   const auto has = [&](const char* name) { return fs::exists(folder / name); };
   if (has("unet/config.json")) return show_generator(folder);
   if (has("adapter_config.json")) return show_adapter(folder);
   if (has("index.json")) return show_index(folder);
+  if (has("open_clip_config.json") && !has("config.json")) return show_clip(folder, clip_said(o));
   if (has("config.json")) {
     const Json config = read_json(folder / "config.json");
     const std::string type =
         config.is_object() && config.contains("model_type") ? config["model_type"].dump() : "nothing";
-    if (type == "\"clip\"" || config.contains("vision_config")) return show_clip(folder);
+    if (type == "\"clip\"" || config.contains("vision_config")) return show_clip(folder, clip_said(o));
     if (type == "\"clipcap\"") return show_captioner(folder, config);
     throw InputError(concat((folder / "config.json").string(),
                             ": field \"model_type\": expected \"clip\" or \"clipcap\", "
                             "found ",
                             type));
   }
+  if (has("model.safetensors") && !o.activation.empty()) return show_clip(folder, clip_said(o));
   if (has("checkpoint.safetensors")) return show_tensors(folder / "checkpoint.safetensors");
   if (has("manifest.jsonl")) return show_manifest(folder / "manifest.jsonl");
   if (has("vocab.json"))
@@ -205,7 +176,7 @@ void show_folder(const fs::path& folder) {
 void run(Command& c, Options& o) {
   const fs::path path = o.path;
   if (o.path.empty()) return show_program(c);
-  if (fs::is_directory(path)) return show_folder(path);
+  if (fs::is_directory(path)) return show_folder(path, o);
   GMAIL_INPUT(fs::exists(path), o.path, ": no such file or folder");
   if (path.extension() == ".jsonl") return show_manifest(path);
   GMAIL_INPUT(path.extension() == ".safetensors", o.path,

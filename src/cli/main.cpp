@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
     add_bench(program);
     add_audit(program);
     add_info(program);
+    add_convert(program);
     program.parse(argc, argv);
     return 0;
   } catch (const gmail::Error& e) {

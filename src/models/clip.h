@@ -1,6 +1,6 @@
 // CLIP (Radford et al. 2021, arXiv:2103.00020), exactly as OpenAI's clip/model.py; parameter names as
 // Hugging Face's CLIPModel (the misspelt "pre_layrnorm" included). Sizes come from a config.json in Hugging
-// Face's form.
+// Face's form, or from open_clip's (clip_forms.h).
 //
 //   image tower   patches -> [class token; patches] + positions -> pre-LN -> L blocks -> LN of the class
 //     token -> projection
@@ -8,6 +8,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 
 #include "nn/conv.h"
 #include "nn/transformer.h"
@@ -27,12 +28,27 @@ struct ClipConfig {
   TowerConfig vision, text;
   int64_t image_size = 0, patch_size = 0;
   int64_t vocab_size = 0, max_position_embeddings = 0;
+  std::optional<int64_t> eos_token_id;  // of text_config; see text_ends
 
-  // Hugging Face's config.json. A missing size or an unknown hidden_act is an error that names `file` and
-  // the key.
+  // What stands in for a value that the configuration does not give.
+  struct Absent {
+    std::optional<Activation> hidden_act;  // said by the user; without it a missing hidden_act is an error
+    int64_t context = 77;                  // rows of the text tower's position table, where it is known
+  };
+  // Hugging Face's config.json as transformers reads it: a size that is missing has CLIPConfig's default, and
+  // text_config_dict and vision_config_dict, where an old file has them, stand above text_config and
+  // vision_config. But hidden_act is never guessed. Errors name `file` and the key.
+  [[nodiscard]] static ClipConfig from_json(const nlohmann::json& json, const std::string& file,
+                                            const Absent& absent);
   [[nodiscard]] static ClipConfig from_json(const nlohmann::json& json, const std::string& file);
   [[nodiscard]] nlohmann::json to_json() const;
 };
+
+// Which row of the text tower is the text's: ids (B, T) int32 -> (B) int32. The first position of
+// eos_token_id; if that is absent, or 2 as in old files where it is wrong, the first position of the largest
+// id, which is OpenAI's rule. The first position, too, where a row has no such token. As transformers'
+// CLIPTextTransformer.
+[[nodiscard]] Tensor text_ends(const ClipConfig& config, const Tensor& ids);
 
 // "quick_gelu" | "gelu" <-> Activation
 [[nodiscard]] Activation activation_of(const std::string& name, const std::string& where);
