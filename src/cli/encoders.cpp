@@ -29,7 +29,7 @@ ImageEncoder Encoders::image() {
 Tensor embed_files(const Context& ctx, Encoders& encoders, const std::vector<std::string>& files) {
   constexpr int64_t kBatch = 64;
   GMAIL_INPUT(!files.empty(), "no image files are given");
-  const int64_t size = encoders.model().clip.config.image_size, n = std::ssize(files);
+  const int64_t n = std::ssize(files);
   const ImageEncoder encode = encoders.image();
   Tensor out;
   for (int64_t begin = 0; begin < n; begin += kBatch) {
@@ -37,13 +37,12 @@ Tensor embed_files(const Context& ctx, Encoders& encoders, const std::vector<std
     std::vector<Image> images(static_cast<size_t>(end - begin));
     parallel_for(end - begin, 4, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; ++i) {
-        Image& image = images[static_cast<size_t>(i)];
-        image = read_image(files[static_cast<size_t>(begin + i)]);
-        if (image.width != size || image.height != size) image = resize_and_crop(image, size);
+        const Image image = read_image(files[static_cast<size_t>(begin + i)]);
+        images[static_cast<size_t>(i)] = encoders.model().preprocess(image);
       }
     });
     Tape tape(ctx, false);
-    const Tensor z = encode(tape, Var(normalise(images, encoders.model().norm))).value;
+    const Tensor z = encode(tape, Var(normalise(images, encoders.model().preprocess.norm))).value;
     if (!out) out = Tensor::empty({n, z.size(1)});
     out.rows(begin, end).copy_from(z);
   }
@@ -55,7 +54,7 @@ EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Mani
   const int64_t n = manifest.size();
   Progress decode("decode", n, 0, n < kLong), embed("embed", n, 0, n < kLong);
   const ImageStore store(
-      manifest, {.size = encoders.model().clip.config.image_size,
+      manifest, {.preprocess = encoders.model().preprocess,
                  .cache = {},
                  .progress = [&](int64_t done, int64_t) { decode.update(done, "", done, "images"); }});
   if (!store.damaged().empty()) std::cerr << store.damage_report() << '\n';
@@ -72,7 +71,7 @@ EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Mani
   for (int64_t begin = 0; begin < usable; begin += kSlice) {
     const int64_t end = std::min(usable, begin + kSlice);
     const auto slice = std::span(rows).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-    const Tensor z = embed_images(ctx, encode, store, slice, encoders.model().norm);
+    const Tensor z = embed_images(ctx, encode, store, slice, encoders.model().preprocess.norm);
     if (!out.images) out.images = Tensor::empty({usable, z.size(1)});
     out.images.rows(begin, end).copy_from(z);
     embed.update(end, "", end, "images");

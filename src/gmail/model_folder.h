@@ -1,10 +1,10 @@
 // A CLIP model as a folder in Hugging Face's form: config.json, model.safetensors, vocab.json, merges.txt,
-// preprocessor_config.json (image_mean, image_std).
+// preprocessor_config.json.
 #pragma once
 
 #include <filesystem>
 
-#include "data/augment.h"
+#include "data/preprocess.h"
 #include "data/tokenizer.h"
 #include "io/safetensors.h"
 #include "models/clip.h"
@@ -14,7 +14,7 @@ namespace gmail {
 struct ClipModel {
   Clip clip;
   Tokenizer tokenizer;
-  Normalisation norm = kHalfNormalisation;
+  Preprocess preprocess;  // gives images of clip.config.image_size
 
   // Loads and freezes. Errors name the file and the field.
   [[nodiscard]] static ClipModel load(const std::filesystem::path& folder, Device device = Device::cpu);
