@@ -1,6 +1,6 @@
 // Protects preprocessing to the bit: decoding, resizing and CLIP's processor against the hashes of Pillow's
-// and transformers' bytes (scripts/goldens/pillow.py), the vector code against the plain loops, the crop's two
-// rules, preprocessor_config.json, and hostile images.
+// and transformers' bytes (scripts/goldens/pillow.py), the vector code against the plain loops, the two rules
+// of cropping, preprocessor_config.json, and hostile images.
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
