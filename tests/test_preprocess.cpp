@@ -252,6 +252,15 @@ TEST_CASE("preprocess: a small file that claims a huge image is refused before i
   CHECK_THROWS_AS(decode_image(bytes_of(png), "bomb.png"), InputError);
 }
 
+TEST_CASE("preprocess: a JPEG's Huffman table that would be written beyond its end is refused") {
+  std::string jpeg = read_text(kGolden / "rgb.jpg");
+  const size_t table = jpeg.find("\xFF\xC4");
+  REQUIRE(table != std::string::npos);
+  jpeg[table + 6] = jpeg[table + 7] = '\xFF';  // codes of two and of three bits
+  CHECK_THROWS_WITH(decode_image(bytes_of(jpeg), "a.jpg"),
+                    "a.jpg: damaged image: a Huffman table of more than 255 codes");
+}
+
 TEST_CASE("preprocess: mutated images are read or refused, never worse") {
   for (const char* name : {"rgb.png", "palette_transparent.png", "grey16.png", "rgba16.png", "grey_2bit.png",
                            "rgb.jpg", "progressive.jpg", "cmyk.jpg"}) {

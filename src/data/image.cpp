@@ -43,9 +43,26 @@ bool begins_with(Bytes bytes, std::initializer_list<unsigned char> magic) {
   return bytes.size() >= magic.size() && std::equal(magic.begin(), magic.end(), bytes.begin());
 }
 
-// stb pads a JPEG that ends too early with grey and reports success. Walks marker by marker to the end of the
-// image (FF D9); a thumbnail's own end, inside an application segment, is jumped over.
-bool jpeg_is_complete(Bytes bytes) {
+// Has every table of a DHT segment, whose contents begin at `at`, room for its codes? stb (up to 2.28) writes
+// beyond 256 of them, loses the last of 256, and reads a table to its end where the segment ends before. A
+// JPEG of 8 bits has no use for more than 162.
+bool huffman_tables_fit(Bytes bytes, size_t at, int64_t length) {
+  while (length > 0) {
+    int64_t codes = 0;
+    for (size_t k = 1; k <= 16 && at + k < bytes.size(); ++k) codes += bytes[at + k];
+    if (codes > 255) return false;
+    at += static_cast<size_t>(17 + codes);
+    length -= 17 + codes;
+  }
+  return true;
+}
+
+constexpr const char* kCutShort = "the file is cut short";
+
+// What is wrong with a JPEG that stb would not refuse, or null: it pads one that ends too early with grey.
+// Walks marker by marker to the end of the image (FF D9); a thumbnail's own end, inside an application
+// segment, is jumped over.
+const char* damage_of_jpeg(Bytes bytes) {
   size_t i = 2;
   while (i + 1 < bytes.size()) {
     if (bytes[i] != 0xFF) {  // entropy-coded data
@@ -53,29 +70,32 @@ bool jpeg_is_complete(Bytes bytes) {
       continue;
     }
     const unsigned char marker = bytes[i + 1];
-    if (marker == 0xD9) return true;
+    if (marker == 0xD9) return nullptr;
     const bool fill = marker == 0xFF;  // may precede a marker
     const bool without_length = marker <= 0x01 || (marker >= 0xD0 && marker <= 0xD8);
     if (fill || without_length) {
       i += fill ? 1 : 2;
       continue;
     }
-    if (i + 3 >= bytes.size()) return false;
-    i += 2 + static_cast<size_t>(bytes[i + 2] << 8 | bytes[i + 3]);
+    if (i + 3 >= bytes.size()) return kCutShort;
+    const int length = bytes[i + 2] << 8 | bytes[i + 3];
+    if (marker == 0xC4 && !huffman_tables_fit(bytes, i + 4, length - 2))
+      return "a Huffman table of more than 255 codes";
+    i += 2 + static_cast<size_t>(length);
   }
-  return false;
+  return kCutShort;
 }
 
-// Chunk by chunk (length, type, data, checksum) to IEND.
-bool png_is_complete(Bytes bytes) {
+// The same of a PNG, chunk by chunk (length, type, data, checksum) to IEND.
+const char* damage_of_png(Bytes bytes) {
   size_t i = 8;
   while (i + 12 <= bytes.size()) {
     const size_t length = static_cast<size_t>(bytes[i]) << 24 | static_cast<size_t>(bytes[i + 1]) << 16 |
                           static_cast<size_t>(bytes[i + 2]) << 8 | bytes[i + 3];
-    if (std::equal(&bytes[i + 4], &bytes[i + 8], "IEND")) return true;
+    if (std::equal(&bytes[i + 4], &bytes[i + 8], "IEND")) return nullptr;
     i += 12 + length;
   }
-  return false;
+  return kCutShort;
 }
 
 // A grey image of 16 bits: Pillow's convert("RGB") clips it, and does not scale it.
@@ -123,8 +143,8 @@ Image decode_image(std::span<const std::byte> encoded, const std::string& name) 
   const bool png = begins_with(bytes, {0x89, 'P', 'N', 'G', 0x0D, 0x0A, 0x1A, 0x0A});
   GMAIL_INPUT(jpeg || png, name, ": not an image: neither JPEG nor PNG");
   GMAIL_INPUT(bytes.size() < (1U << 31), name, ": not an image that we can read: larger than 2 GiB");
-  GMAIL_INPUT(jpeg ? jpeg_is_complete(bytes) : png_is_complete(bytes), name,
-              ": damaged image: the file is cut short");
+  const char* damage = jpeg ? damage_of_jpeg(bytes) : damage_of_png(bytes);
+  GMAIL_INPUT(damage == nullptr, name, ": damaged image: ", damage);
   int width = 0, height = 0;
   check_size(bytes, png, name);
   Image image;
