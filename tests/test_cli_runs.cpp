@@ -65,11 +65,23 @@ TEST_CASE("cli: from the built-in world to a search in it") {
       desk.ok("classify --model clip --classes \"red ball,blue cube\" --prompts prompts.txt " + one);
   CHECK(classes.starts_with(one + "\t"));
   CHECK(classes.find("blue cube") != std::string::npos);
+  desk.write("prompts.md",
+             "## Toys\n\nclasses = [\n    'red ball',\n    'blue cube',\n]\n\n"
+             "templates = ['a {}', 'the {} on a table']\n\n## None\nclasses = ['x']\n");
+  const std::string listed = " --classes prompts.md --prompts prompts.md " + one;
+  CHECK(desk.ok("classify --model clip --section Toys" + listed) == classes);
+  desk.refused("classify --model clip" + listed, {"prompts.md", "2 lists", "Toys, None"});
+  desk.refused("classify --model clip --section Birds" + listed, {"section \"Birds\"", "Toys, None"});
+  const auto line = nlohmann::json::parse(desk.ok("classify --json --model clip --section Toys" + listed));
+  const auto &first = line["classes"][0], &second = line["classes"][1];
+  CHECK(first["probability"].get<double>() / second["probability"].get<double>() ==
+        Approx(std::exp(first["logit"].get<double>() - second["logit"].get<double>())));
   desk.refused("classify --model clip --classes \"red ball,red ball\" " + one,
                {"\"red ball\" is given twice"});
   desk.ok(
       "eval classification --model clip --manifest world/manifest.jsonl --prompts prompts.txt --out k.json");
   CHECK(desk.json("k.json")["images"] == 24);
+  CHECK(desk.json("k.json")["top5"].get<double>() >= desk.json("k.json")["top1"].get<double>());
   desk.refused("eval classification --model clip --manifest world/manifest.jsonl --classes \"red car\"",
                {"manifest.jsonl", "\"label\"", "expected one of the 1 classes"});
   CHECK(desk.ok("info clip").find("520 tokens") != std::string::npos);

@@ -78,7 +78,7 @@ TEST_CASE("clip folders: open_clip's own model gives open_clip's numbers, at ano
   CHECK(f.form == ClipForm::open_clip);
   CHECK(f.config.vision.hidden_act == Activation::gelu_erf);  // its configuration does not say quick_gelu
   CHECK(f.config.vision.num_attention_heads == 3);
-  CHECK(f.norm.mean[2] == 0.5);
+  CHECK(f.preprocess.norm.mean[2] == 0.5);
   Clip clip = load(golden_folder("clip_open_clip"));
   CHECK(close(encode(clip, golden.read("pixels")), golden.read("image_embeds"), 1e-5, 1e-5) == "");
   const Tensor ids = golden.read("input_ids");
@@ -118,7 +118,7 @@ TEST_CASE("clip folders: converted there and back, the weights are the same byte
     convert_clip({.in = dir / there, .out = dir / (there + "_back")});
     CHECK(read_text(dir / (there + "_back") / "model.safetensors") == bytes);
     CHECK(read_json(dir / (there + "_back") / "config.json") == read_json(dir / "hf" / "config.json"));
-    CHECK(ClipFolder::open(dir / there).norm.mean[1] == 0.2);
+    CHECK(ClipFolder::open(dir / there).preprocess.norm.mean[1] == 0.2);
   }
   // types: said, then kept tensor by tensor
   convert_clip({.in = dir / "hf", .out = dir / "half", .form = ClipForm::open_clip, .store = "F16"});

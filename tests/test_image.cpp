@@ -9,7 +9,7 @@
 
 #include "core/check.h"
 #include "core/rng.h"
-#include "data/image.h"
+#include "data/preprocess.h"
 #include "io/files.h"
 
 using namespace gmail;
@@ -207,7 +207,8 @@ TEST_CASE("image: crop, flip, CLIP's square") {
   const Image flipped = flip_horizontal(image);
   CHECK(std::equal(flipped.at(0, 3), flipped.at(0, 3) + 3, image.at(6, 3)));
   CHECK(flip_horizontal(flipped) == image);
-  CHECK(resize_and_crop(image, 4) == crop(image, 1, 0, 4, 4));  // floor((7 - 4) / 2) = 1
+  CHECK(Preprocess::square(4)(image) == crop(image, 1, 0, 4, 4));  // floor((7 - 4) / 2) = 1
   const Image wide = random_image(50, 30);
-  CHECK(resize_and_crop(wide, 20) == crop(resize(wide, 33, 20), 6, 0, 20, 20));  // floor(20 * 50 / 30) = 33
+  CHECK(Preprocess::square(20)(wide) ==
+        crop(resize(wide, 33, 20), 6, 0, 20, 20));  // floor(20 * 50 / 30) = 33
 }

@@ -20,6 +20,7 @@ using namespace gmail::test;
 namespace {
 
 constexpr int64_t kSize = 8;
+const Preprocess kSquare = Preprocess::square(kSize);
 
 Image noise(uint64_t index) {
   Image image(kSize + 2, kSize + 4);
@@ -44,7 +45,7 @@ struct World {
   }
   [[nodiscard]] ImageStore store(const std::string& cache = "", int64_t max_damaged = 0) const {
     StoreOptions options;
-    options.size = kSize;
+    options.preprocess = kSquare;
     if (!cache.empty()) options.cache = dir / cache;
     options.max_damaged = max_damaged;
     return {manifest, options};
@@ -176,7 +177,7 @@ TEST_CASE("loader: a subset of the rows, and rows as they are") {
   CHECK(batch.index == rows);
   const Tensor images = load_images(store, rows, kClipNormalisation);
   CHECK(close(batch.images, images, 0) == "");
-  const std::vector<Image> decoded = {resize_and_crop(noise(5), kSize), resize_and_crop(noise(1), kSize)};
+  const std::vector<Image> decoded = {kSquare(noise(5)), kSquare(noise(1))};
   CHECK(close(normalise(decoded, kClipNormalisation), images, 0) == "");
 }
 
@@ -223,12 +224,19 @@ TEST_CASE("image store: the cache is used while nothing changes, and made anew w
   std::filesystem::last_write_time(world.dir / "r2.png", time);
   const ImageStore changed = world.store("pixels.cache");
   CHECK(!changed.from_cache());
-  CHECK(changed.pixels(2)[0] == resize_and_crop(noise(99), kSize).rgb[0]);
+  CHECK(changed.pixels(2)[0] == kSquare(noise(99)).rgb[0]);
   world.manifest.records.pop_back();  // the manifest
   CHECK(!world.store("pixels.cache").from_cache());
   std::filesystem::resize_file(world.dir / "pixels.cache", 200);  // the cache itself
   CHECK(!world.store("pixels.cache").from_cache());
   CHECK(world.store("pixels.cache").from_cache());
+
+  StoreOptions other{.preprocess = kSquare, .cache = world.dir / "pixels.cache", .progress = {}};
+  other.preprocess.crop_rule = CropRule::openai;  // the preprocessing
+  CHECK(!ImageStore(world.manifest, other).from_cache());
+  CHECK(ImageStore(world.manifest, other).from_cache());
+  other.preprocess.norm = kHalfNormalisation;  // is not in the cache
+  CHECK(ImageStore(world.manifest, other).from_cache());
 
   write_without_flush(world.dir / "notes.txt",
                       "do not lose me, these are sixty-four bytes and a few more than that.");

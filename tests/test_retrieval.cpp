@@ -6,8 +6,10 @@
 #include <cmath>
 #include <limits>
 
+#include "data/prompt_lists.h"
 #include "eval/retrieval.h"
 #include "eval/zero_shot.h"
+#include "fuzz.h"
 #include "gmail/clip_flow.h"
 #include "gradcheck.h"
 #include "threads.h"
@@ -178,6 +180,16 @@ TEST_CASE("retrieval: bad input is refused") {
   CHECK_THROWS_AS(retrieval(bad, b, ids({0, 1})), InputError);
 }
 
+TEST_CASE("zero_shot: the class is among the k best, equal scores by the lower class") {
+  const Tensor w = matrix({1, 0, 0, 1, 0, 1, -1, 0}, 2);  // classes 1 and 2 are equal
+  const Tensor images = matrix({0, 2, 0, 2, 3, 1, 3, 1}, 2), labels = ids({1, 2, 3, 2});
+  CHECK(top_k(images, w, labels, 1) == 25);  // ranks 1, 2, 4, 3
+  CHECK(top_k(images, w, labels, 2) == 50);
+  CHECK(top_k(images, w, labels, 3) == 75);
+  CHECK(top_k(images, w, labels, 5) == 100);
+  CHECK_THROWS_AS(top_k(images, w, ids({1, 2, 3, 4}), 1), InputError);
+}
+
 TEST_CASE("zero_shot: weights of a prompt ensemble, top-1 and mean per class") {
   // class 0: prompts along x and y -> (1,1)/sqrt 2; class 1: one prompt along -x; lengths do not matter
   const Tensor w = class_weights(matrix({9, 0, 0, -2, 0, 1}, 3), ids({0, 1}), 2);
@@ -192,5 +204,50 @@ TEST_CASE("zero_shot: weights of a prompt ensemble, top-1 and mean per class") {
   CHECK(a.mean_per_class == Approx((200.0 / 3 + 100) / 2));
   CHECK(a.per_class == std::vector<double>{200.0 / 3, 100, -1});
   CHECK_THROWS_AS(class_weights(matrix({1, 0}, 2), ids({0}), 2), InputError);  // class 1 has no prompt
-  CHECK_THROWS_AS(accuracy(predicted, ids({0, 0, 0, 3}), 3), InputError);
+  // Each prompt is normalised, then the mean is: the first keeps the long prompt from deciding alone, without
+  // the second class 0, whose prompts lie apart, would have the length 0.8 and lose the image to class 1.
+  const Tensor spread =
+      class_weights(matrix({6, 8, -0.6F, 0.8F, 2.4F, 1.8F, 0.8F, 0.6F}, 2), ids({0, 0, 1, 1}), 2);
+  CHECK(close(spread, matrix({0, 1, 0.8F, 0.6F}, 2), 1e-6) == "");
+  CHECK(close(classify(matrix({0.35F, 0.94F}, 2), spread), ids({0}), 0) == "");
+}
+
+TEST_CASE("prompts: OpenAI's lists of classes and templates, by section") {
+  const std::string text =
+      "# Prompts\n## Food101\n```bash\nclasses = [  # two\n    'apple pie',\n    \"men's "
+      "\\\"best\\\"\",\n]\n\n"
+      "templates = ['a photo of {}, a type of food.']\n```\n## Pets\npet_classes = ['cat', 'dog',]\n"
+      "not_a_list = 3\nmy_templates=[\n  'a {}', # one\n  \"it's a {}\"]\n## Bad\nclasses = ['a' 'b']\n";
+  using Names = std::vector<std::string>;
+  const auto list = [&](PromptList kind, const std::string& section) {
+    return read_prompt_list(text, "prompts.md", kind, section);
+  };
+  CHECK(has_prompt_lists(text));
+  CHECK_FALSE(has_prompt_lists("a photo of classes\nclasses [\na {} = [\n"));
+  CHECK(list(PromptList::classes, "Food101") == Names{"apple pie", "men's \"best\""});
+  CHECK(list(PromptList::templates, "Food101") == Names{"a photo of {}, a type of food."});
+  CHECK(list(PromptList::classes, "Pets") == Names{"cat", "dog"});
+  CHECK(list(PromptList::templates, "Pets") == Names{"a {}", "it's a {}"});
+  CHECK_THROWS_WITH(list(PromptList::classes, "Bad"), "prompts.md:18: expected a comma, found \"'b']\"");
+  CHECK_THROWS_WITH(
+      list(PromptList::classes, "Birds"),
+      "prompts.md, section \"Birds\": no list \"classes = [..]\"; the sections are Food101, Pets, Bad");
+  CHECK_THROWS_WITH(
+      list(PromptList::templates, ""),
+      "prompts.md: 2 lists \"templates = [..]\", expected one: name the section; the sections are "
+      "Food101, Pets");
+  const auto refused = [](const std::string& after) {
+    return [after] { (void)read_prompt_list("classes = [" + after, "f", PromptList::classes, ""); };
+  };
+  CHECK_THROWS_WITH(refused("'a',")(), "f:1: expected ], the end of the list, found the end");
+  CHECK_THROWS_WITH(refused("['a'], ['b', 'c']]")(),
+                    Catch::Matchers::StartsWith("f:1: expected a string in quotes"));
+  CHECK_THROWS_WITH(refused("\n'a\n']")(),
+                    Catch::Matchers::StartsWith("f:2: expected the end of the string"));
+  CHECK_THROWS_WITH(refused("'a\\")(), Catch::Matchers::StartsWith("f:1: expected \\\\"));
+  CHECK_THROWS_WITH(refused(" ]")(), "f: the list \"classes = [..]\" is empty");
+  CHECK(count_refused(
+            text, text.size(), fuzz_rounds(500),
+            [](const std::string& t) { (void)read_prompt_list(t, "f", PromptList::classes, "Food101"); },
+            "[]'\"\\#=,\n") > 0);
 }

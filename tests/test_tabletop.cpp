@@ -13,6 +13,7 @@
 #include "core/check.h"
 #include "core/parallel_for.h"
 #include "data/manifest.h"
+#include "data/resize.h"
 #include "data/tabletop.h"
 #include "io/files.h"
 #include "threads.h"

@@ -49,7 +49,8 @@ ClipModel tiny_model() {
   ClipConfig config = tiny_clip();
   config.vocab_size = tokenizer.vocab_size();
   config.max_position_embeddings = 32;
-  ClipModel model{Clip(config), std::move(tokenizer), kHalfNormalisation};
+  ClipModel model{Clip(config), std::move(tokenizer),
+                  Preprocess::square(config.image_size, kHalfNormalisation)};
   model.clip.init(1);
   freeze(model.clip.params());
   return model;

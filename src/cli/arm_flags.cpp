@@ -31,7 +31,7 @@ int64_t caption_choice(const std::string& text) {
 EmbeddedPairs real_data(const Command& c, const ArmFlags& f, ClipModel& base, GenClip& adapter,
                         const Manifest& real) {
   const int64_t choice = caption_choice(f.caption);
-  const ImageStore store(real, {.size = base.clip.config.image_size, .cache = {}, .progress = {}});
+  const ImageStore store(real, {.preprocess = base.preprocess, .cache = {}, .progress = {}});
   if (!store.damaged().empty()) std::cerr << store.damage_report() << '\n';
   std::vector<int64_t> rows;
   EmbeddedPairs data;
@@ -49,7 +49,8 @@ EmbeddedPairs real_data(const Command& c, const ArmFlags& f, ClipModel& base, Ge
     }
   }
   GMAIL_INPUT(!rows.empty(), real.file.string(), ": no image can be read: ", store.damage_report());
-  const Tensor all = embed_all_images(c.ctx(), real_encoder(base.clip.image, &adapter), store, base.norm);
+  const Tensor all =
+      embed_all_images(c.ctx(), real_encoder(base.clip.image, &adapter), store, base.preprocess.norm);
   data.embeddings = take_rows(all, rows);
   return data;
 }

@@ -20,7 +20,8 @@
 namespace gmail::cli {
 
 const std::vector<std::string>& workload_names() {
-  static const std::vector<std::string> names{"C1", "C2", "C3", "C4", "C5", "clip-step", "generator-step"};
+  static const std::vector<std::string> names{"C1", "C2",     "C3",        "C4",
+                                              "C5", "resize", "clip-step", "generator-step"};
   return names;
 }
 
@@ -57,6 +58,8 @@ std::vector<MakeWorkload> make_workloads(const std::string& name, const Context&
     return {[&ctx, seed] { return caption_decode(ctx, seed, gpt2_small(), 1, 1, 20); },
             [&ctx, seed] { return caption_decode(ctx, seed, gpt2_small(), 1, 5, 20); }};
   if (name == "C5") return products(seed);
+  if (name == "resize")
+    return {[seed] { return image_resize(seed, true); }, [seed] { return image_resize(seed, false); }};
   if (name == "clip-step") return {[&ctx, seed] { return clip_step(ctx, seed); }};
   GMAIL_CHECK(name == "generator-step", "[bench] unknown workload ", name);
   return {[&ctx, seed] { return generator_step(ctx, seed); }};

@@ -44,7 +44,7 @@ struct Sampling {
 
 Sampling random_generator(const GpuBench& bench, int64_t images) {
   const DemoRecipe& recipe = bench.sizes.recipe;
-  Sampling s{{Unet(recipe.unet), {}}, {{}, train_bpe(std::vector<std::string>{}, 514)}, {}, {}};
+  Sampling s{{Unet(recipe.unet), {}}, {{}, train_bpe(std::vector<std::string>{}, 514), {}}, {}, {}};
   for (int64_t i = 0; i < images; ++i) {
     s.captions.push_back(
         captions_of(make_scene({.seed = bench.seed, .max_solids = recipe.max_solids}, i), 1)[0]);

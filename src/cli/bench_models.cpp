@@ -4,6 +4,7 @@
 
 #include "cli/bench_workloads.h"
 #include "core/rng.h"
+#include "data/resize.h"
 #include "models/clipcap.h"
 #include "models/flops.h"
 #include "ops/gemm.h"
@@ -130,6 +131,20 @@ Workload matrix_product(uint64_t seed, int64_t m, int64_t n, int64_t k, bool pac
             g.ldc = n;
             if (packed) g.packed_b = panels.data<float>();
             cpu::gemm(g);
+          }};
+}
+
+Workload image_resize(uint64_t seed, bool plain) {
+  constexpr int64_t kWidth = 640, kHeight = 480, kSize = 224, kWide = kSize * kWidth / kHeight;
+  auto image = std::make_shared<Image>(kWidth, kHeight);
+  Rng rng(seed, Purpose::bench);
+  for (uint8_t& v : image->rgb) v = static_cast<uint8_t>(rng.below(256));
+  const Window centre{(kWide - kSize) / 2, 0, kSize, kSize};
+  // a multiplication and an addition for each of 4 scale taps, of both passes
+  const double flop = 2.0 * 3 * kSize * (kHeight + kSize) * 4 * kHeight / kSize;
+  return {concat("resize 640 x 480 to 224, ", plain ? "plain" : "vector"), "images", 1, flop, [=] {
+            (void)(plain ? resize_window_naive(*image, kWide, kSize, centre)
+                         : resize_window(*image, kWide, kSize, centre));
           }};
 }
 

@@ -4,6 +4,7 @@
 //   C3              a training step of a tiny ViT: forward, backward, AdamW (bench_tiny_vit.h)
 //   C4              GPT-2 small: 20 tokens after a prefix of 10 vectors, greedy and 5 beams, key-value cache
 //   C5              matrix products x w^T of float32, the weight packed beforehand or not
+//   resize          CLIP's preprocessing of 640 x 480 pixels to 224 x 224: plain loops, vector code; one core
 //   clip-step       the demo's step of CLIP pretraining, 64 pairs
 //   generator-step  the demo's step of the generator, 32 images
 #pragma once
@@ -30,6 +31,7 @@ using MakeWorkload = std::function<Workload()>;
 [[nodiscard]] Workload caption_decode(const Context& ctx, uint64_t seed, const Gpt2Config& gpt,
                                       int64_t images, int beams, int64_t tokens);
 [[nodiscard]] Workload matrix_product(uint64_t seed, int64_t m, int64_t n, int64_t k, bool packed);
+[[nodiscard]] Workload image_resize(uint64_t seed, bool plain);
 [[nodiscard]] Workload tiny_vit_step(const Context& ctx, uint64_t seed);
 [[nodiscard]] Workload clip_step(const Context& ctx, uint64_t seed);
 [[nodiscard]] Workload generator_step(const Context& ctx, uint64_t seed);

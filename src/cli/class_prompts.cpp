@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/prompt_lists.h"
 #include "eval/zero_shot.h"
 #include "io/files.h"
 #include "io/utf8.h"
@@ -29,6 +30,16 @@ std::vector<TextLine> parts_of(std::string_view text, char separator) {
   return parts;
 }
 
+// What a file holds of this kind: a line each, or a list in OpenAI's form.
+std::vector<TextLine> read_names(const std::string& file, PromptList kind, const std::string& section) {
+  const std::string text = read_text(file);
+  if (section.empty() && !has_prompt_lists(text)) return read_lines(file);
+  GMAIL_INPUT(find_bad_utf8(text) == std::string_view::npos, file, ": not valid UTF-8");
+  std::vector<TextLine> items;
+  for (std::string& item : read_prompt_list(text, file, kind, section)) items.push_back({std::move(item), 0});
+  return items;
+}
+
 }  // namespace
 
 std::vector<TextLine> read_lines(const std::filesystem::path& file) {
@@ -40,10 +51,11 @@ std::vector<TextLine> read_lines(const std::filesystem::path& file) {
   return lines;
 }
 
-std::vector<std::string> class_names(const std::string& file_or_list) {
+std::vector<std::string> class_names(const std::string& file_or_list, const std::string& section) {
   const bool is_file = std::filesystem::is_regular_file(file_or_list);
   std::vector<std::string> names;
-  for (const TextLine& line : is_file ? read_lines(file_or_list) : parts_of(file_or_list, ',')) {
+  for (const TextLine& line :
+       is_file ? read_names(file_or_list, PromptList::classes, section) : parts_of(file_or_list, ',')) {
     GMAIL_INPUT(std::find(names.begin(), names.end(), line.text) == names.end(), file_or_list, ": class \"",
                 line.text, "\" is given twice");
     names.push_back(line.text);
@@ -53,11 +65,12 @@ std::vector<std::string> class_names(const std::string& file_or_list) {
   return names;
 }
 
-std::vector<std::string> prompt_templates(const std::string& file) {
+std::vector<std::string> prompt_templates(const std::string& file, const std::string& section) {
   if (file.empty()) return {"a {}"};
   std::vector<std::string> templates;
-  for (const TextLine& line : read_lines(file)) {
-    GMAIL_INPUT(line.text.find(kHole) != std::string::npos, file, ":", line.number,
+  for (const TextLine& line : read_names(file, PromptList::templates, section)) {
+    const std::string at = line.number > 0 ? concat(":", line.number) : "";
+    GMAIL_INPUT(line.text.find(kHole) != std::string::npos, file, at,
                 ": expected a template with {} for the class, found \"", line.text, "\"");
     templates.push_back(line.text);
   }

@@ -14,7 +14,7 @@ namespace {
 
 struct Options {
   EncoderFlags encoder;
-  std::string classes, prompts;
+  std::string classes, prompts, section;
   std::vector<std::string> files;
   int64_t top = 5;
   bool json = false;
@@ -22,10 +22,13 @@ struct Options {
 
 void setup(Command& c, Options& o) {
   add_encoder_flags(c, o.encoder);
-  c.option("classes", o.classes, "\"red ball,blue cube\", or a file with a class on each line")->required();
-  c.option("prompts", o.prompts, "file of templates, one a line, {} for the class; none: \"a {}\"");
+  c.option("classes", o.classes, "\"red ball,blue cube\", or a file: a class on each line, or classes = [..]")
+      ->required();
+  c.option("prompts", o.prompts,
+           "file of templates, {} for the class: one a line, or templates = [..]; none: \"a {}\"");
+  c.option("section", o.section, "data set of these files, headed by ## in OpenAI's prompts.md");
   c.option("top", o.top, "so many classes of each image");
-  c.flag("json", o.json, "JSON lines: image, classes");
+  c.flag("json", o.json, "JSON lines: image, classes with probability, logit (scale times cosine), cosine");
   c.files("files", o.files, "images, JPEG or PNG")->required();
 }
 
@@ -41,7 +44,8 @@ std::vector<double> probabilities(const std::vector<Ranked>& best, double scale)
 
 void run(Command& c, Options& o) {
   GMAIL_INPUT(o.top >= 1, "--top: expected at least 1, found ", o.top);
-  const std::vector<std::string> names = class_names(o.classes), templates = prompt_templates(o.prompts);
+  const std::vector<std::string> names = class_names(o.classes, o.section),
+                                 templates = prompt_templates(o.prompts, o.section);
   Encoders encoders(c.ctx(), o.encoder);
   const Tensor images = embed_files(c.ctx(), encoders, o.files);
   const Tensor classes = embed_classes(c.ctx(), encoders.model(), names, templates);
@@ -54,7 +58,9 @@ void run(Command& c, Options& o) {
     std::string text = o.files[i];
     for (size_t k = 0; k < shown; ++k) {
       const std::string& name = names[static_cast<size_t>(ranked[i][k].index)];
-      line["classes"].push_back({{"class", name}, {"probability", p[k]}, {"cosine", ranked[i][k].score}});
+      const double cosine = ranked[i][k].score;
+      line["classes"].push_back(
+          {{"class", name}, {"probability", p[k]}, {"logit", scale * cosine}, {"cosine", cosine}});
       char percent[16];
       std::snprintf(percent, sizeof percent, " %.1f%%", 100 * p[k]);
       text += "\t" + name + percent;

@@ -9,6 +9,7 @@ void add_tabletop(Program& program);
 void add_import(Program& program);
 void add_tokenizer(Program& program);
 void add_tokenize(Program& program);
+void add_preprocess(Program& program);
 void add_pretrain(Program& program);
 void add_generator(Program& program);
 void add_align(Program& program);

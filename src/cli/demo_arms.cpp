@@ -13,7 +13,7 @@ Manifest photo(const DemoRun& run, const std::string& split) {
 }
 
 StoreOptions store_options(const ClipModel& model) {
-  return {.size = model.clip.config.image_size, .cache = {}, .progress = {}};
+  return {.preprocess = model.preprocess, .cache = {}, .progress = {}};
 }
 
 TrainReport train_captioner(DemoRun& run, const ClipModel& base, const EmbeddedPairs& data,
@@ -87,14 +87,14 @@ nlohmann::json run_arm(DemoRun& run, Arm arm, const std::filesystem::path& clip)
   const Manifest test = photo(run, "test"), singles = read_manifest(run.out / "singles" / "manifest.jsonl");
   const ImageStore test_images(test, store_options(base)), single_images(singles, store_options(base));
   const ImageEncoder f_r = real_encoder(base.clip.image, &adapter);
-  const Tensor x_r = embed_all_images(run.ctx, f_r, test_images, base.norm);
+  const Tensor x_r = embed_all_images(run.ctx, f_r, test_images, base.preprocess.norm);
   Captioner captioner = Captioner::load(out / "captioner", run.ctx.device);
   nlohmann::json result = score_captions(
       captioner.caption(run.ctx, x_r, {.beams = 1, .max_length = 30, .cuda_graph = run.recipe.cuda_graph}),
       test);
   ClipModel h = ClipModel::load(out / "text", run.ctx.device);
   result.update(score_retrieval(run.ctx, h, x_r, test));
-  const Tensor solids = embed_all_images(run.ctx, f_r, single_images, base.norm);
+  const Tensor solids = embed_all_images(run.ctx, f_r, single_images, base.preprocess.norm);
   result["zero_shot_top1"] = name_solids(run.ctx, h, solids, singles).both;
   return result;
 }
@@ -104,7 +104,7 @@ nlohmann::json judge_encoders(DemoRun& run, const std::filesystem::path& clip) {
   GenClip adapter = GenClip::load(run.out / "adapter", base.clip);
   const ImageEncoder f_r = real_encoder(base.clip.image, nullptr), f_g = generated_encoder(adapter);
   const auto embed = [&](const ImageEncoder& encode, const Manifest& manifest) {
-    return embed_all_images(run.ctx, encode, ImageStore(manifest, store_options(base)), base.norm);
+    return embed_all_images(run.ctx, encode, ImageStore(manifest, store_options(base)), base.preprocess.norm);
   };
   const Manifest singles = read_manifest(run.out / "singles" / "manifest.jsonl");
   const NamingAccuracy named = name_solids(run.ctx, base, embed(f_r, singles), singles);

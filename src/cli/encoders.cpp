@@ -36,7 +36,7 @@ ImageEncoder Encoders::image() {
 Tensor embed_files(const Context& ctx, Encoders& encoders, const std::vector<std::string>& files) {
   constexpr int64_t kBatch = 64;
   GMAIL_INPUT(!files.empty(), "no image files are given");
-  const int64_t size = encoders.model().clip.config.image_size, n = std::ssize(files);
+  const int64_t n = std::ssize(files);
   const ImageEncoder encode = encoders.image();
   Tensor out;
   for (int64_t begin = 0; begin < n; begin += kBatch) {
@@ -44,13 +44,12 @@ Tensor embed_files(const Context& ctx, Encoders& encoders, const std::vector<std
     std::vector<Image> images(static_cast<size_t>(end - begin));
     parallel_for(end - begin, 4, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; ++i) {
-        Image& image = images[static_cast<size_t>(i)];
-        image = read_image(files[static_cast<size_t>(begin + i)]);
-        if (image.width != size || image.height != size) image = resize_and_crop(image, size);
+        const Image image = read_image(files[static_cast<size_t>(begin + i)]);
+        images[static_cast<size_t>(i)] = encoders.model().preprocess(image);
       }
     });
     Tape tape(ctx, false);
-    const Tensor z = encode(tape, Var(normalise(images, encoders.model().norm))).value;
+    const Tensor z = encode(tape, Var(normalise(images, encoders.model().preprocess.norm))).value;
     if (!out) out = Tensor::empty({n, z.size(1)});
     out.rows(begin, end).copy_from(z);
   }
@@ -67,7 +66,7 @@ EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Mani
   for (int64_t begin = 0; begin < n; begin += kSlice) {  // a slice of the images is decoded at a time
     const int64_t end = std::min(n, begin + kSlice);
     const Manifest slice{manifest.file, {manifest.records.begin() + begin, manifest.records.begin() + end}};
-    const ImageStore store(slice, {.size = encoders.model().clip.config.image_size,
+    const ImageStore store(slice, {.preprocess = encoders.model().preprocess,
                                    .cache = {},
                                    .max_damaged = end - begin,
                                    .progress = {}});
@@ -82,7 +81,7 @@ EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Mani
     }
     progress.update(end, "", end, "images");
     if (rows.empty()) continue;
-    const Tensor z = embed_images(ctx, encode, store, rows, encoders.model().norm);
+    const Tensor z = embed_images(ctx, encode, store, rows, encoders.model().preprocess.norm);
     const int64_t done = out.manifest.size();
     if (!out.images) out.images = Tensor::empty({n, z.size(1)});
     out.images.rows(done - std::ssize(rows), done).copy_from(z);

@@ -20,15 +20,18 @@ namespace {
 
 struct ClassificationOptions {
   EncoderFlags encoder;
-  std::string manifest, split, prompts, classes, out;
+  std::string manifest, split, prompts, classes, section, out;
 };
 
 void setup_classification(Command& c, ClassificationOptions& o) {
   add_encoder_flags(c, o.encoder);
   c.option("manifest", o.manifest, "images with labels; records without one are left out")->required();
   c.option("split", o.split, "only records of this split");
-  c.option("prompts", o.prompts, "file of templates, one a line, {} for the class; none: \"a {}\"");
-  c.option("classes", o.classes, "file with a class on each line, or a,b,c; none: the labels that occur");
+  c.option("prompts", o.prompts,
+           "file of templates, {} for the class: one a line, or templates = [..]; none: \"a {}\"");
+  c.option("classes", o.classes,
+           "file with a class on each line, or classes = [..], or a,b,c; none: the labels that occur");
+  c.option("section", o.section, "data set of these files, headed by ## in OpenAI's prompts.md");
   c.option("out", o.out, "JSON file for the result");
 }
 
@@ -42,7 +45,7 @@ Manifest labelled(Manifest manifest, int64_t& unlabelled) {
 }
 
 std::vector<std::string> classes_of(const ClassificationOptions& o, const Manifest& manifest) {
-  if (!o.classes.empty()) return class_names(o.classes);
+  if (!o.classes.empty()) return class_names(o.classes, o.section);
   std::vector<std::string> names;
   for (const Record& r : manifest.records) names.push_back(*r.label);
   std::sort(names.begin(), names.end());
@@ -66,17 +69,19 @@ void run_classification(Command& c, ClassificationOptions& o) {
   make_parent_dirs(o.out);
   int64_t unlabelled = 0;
   const Manifest manifest = labelled(read_split(o.manifest, o.split), unlabelled);
-  const std::vector<std::string> names = classes_of(o, manifest), templates = prompt_templates(o.prompts);
+  const std::vector<std::string> names = classes_of(o, manifest),
+                                 templates = prompt_templates(o.prompts, o.section);
   (void)label_ids(manifest, names);  // an unknown label is said before the work
   Encoders encoders(c.ctx(), o.encoder);
   const EmbeddedRecords records = embed_records(c.ctx(), encoders, manifest);
   const Tensor classes = embed_classes(c.ctx(), encoders.model(), names, templates);
-  const Accuracy a =
-      accuracy(classify(records.images, classes), label_ids(records.manifest, names), std::ssize(names));
+  const Tensor labels = label_ids(records.manifest, names);
+  const Accuracy a = accuracy(classify(records.images, classes), labels, std::ssize(names));
   Result per_class = Result::object();
   for (size_t i = 0; i < names.size(); ++i)
     per_class[names[i]] = a.per_class[i] < 0 ? Result() : Result(a.per_class[i]);
   report({{"top1", a.top1},
+          {"top5", top_k(records.images, classes, labels, 5)},
           {"mean_per_class", a.mean_per_class},
           {"images", a.images},
           {"unlabelled", unlabelled},

@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
     add_import(program);
     add_tokenizer(program);
     add_tokenize(program);
+    add_preprocess(program);
     add_pretrain(program);
     add_generator(program);
     add_align(program);

@@ -30,8 +30,10 @@ Shift draw_shift(const Augment& augment, uint64_t seed, int64_t step, int64_t i)
 
 Normaliser::Normaliser(const Normalisation& n) {
   for (size_t c = 0; c < 3; ++c)
-    for (size_t v = 0; v < 256; ++v)
-      value_[c][v] = static_cast<float>((static_cast<double>(v) / 255 - n.mean[c]) / n.std[c]);
+    for (size_t v = 0; v < 256; ++v) {
+      const auto x = static_cast<float>(static_cast<double>(v) * n.scale);
+      value_[c][v] = (x - static_cast<float>(n.mean[c])) / static_cast<float>(n.std[c]);  // eq. (1)
+    }
 }
 
 void Normaliser::operator()(float* out, const uint8_t* pixels, int64_t size, const Shift& shift) const {
@@ -68,7 +70,7 @@ Image denormalise(const Tensor& images, int64_t i, const Normalisation& n) {
   Image image(images.size(2), images.size(1));
   const float* in = images.rows(i, i + 1).data<float>();
   for (size_t k = 0; k < image.rgb.size(); ++k) {
-    const double v = (static_cast<double>(in[k]) * n.std[k % 3] + n.mean[k % 3]) * 255;
+    const double v = (static_cast<double>(in[k]) * n.std[k % 3] + n.mean[k % 3]) / n.scale;
     GMAIL_CHECK(!std::isnan(v), "[denormalise] image ", i, " holds NaN");
     image.rgb[k] = static_cast<uint8_t>(std::lround(std::clamp(v, 0.0, 255.0)));
   }

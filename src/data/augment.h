@@ -1,5 +1,7 @@
-// From pixels of 8 bits to the numbers a model sees, and back: (v / 255 - mean) / std by channel, channels
-// last.
+// From pixels of 8 bits to the numbers a model sees, and back, by channel, channels last. To the bit what
+// transformers' CLIPImageProcessor makes of them on Pillow's images: the product in float64 and rounded, then
+// the rest in float32,
+//   (1)  x = float32(v * scale),   y = (x - float32(mean)) / float32(std)
 #pragma once
 
 #include <array>
@@ -13,6 +15,8 @@ namespace gmail {
 
 struct Normalisation {
   std::array<double, 3> mean, std;
+  double scale = 1.0 / 255;
+  bool operator==(const Normalisation&) const = default;
 };
 // [openai/CLIP: clip/clip.py _transform]
 constexpr Normalisation kClipNormalisation = {{0.48145466, 0.4578275, 0.40821073},

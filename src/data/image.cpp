@@ -1,15 +1,28 @@
 #include "data/image.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <string>
 
+namespace {
+
+constexpr int64_t kMaxPixels = 2 * 89'478'485;  // where Pillow refuses: twice its MAX_IMAGE_PIXELS
+// The decoder's largest block: eight bytes a pixel is the most that a PNG means. One of 1 MB inflates to 1 GB
+// if it is made so.
+constexpr size_t kMaxBlock = size_t{8} * kMaxPixels + (size_t{1} << 26);
+void* bounded_malloc(size_t bytes) { return bytes > kMaxBlock ? nullptr : std::malloc(bytes); }
+void* bounded_realloc(void* p, size_t bytes) { return bytes > kMaxBlock ? nullptr : std::realloc(p, bytes); }
+
+}  // namespace
+
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
 #define STBI_NO_STDIO
+#define STBI_MALLOC(n) bounded_malloc(n)
+#define STBI_REALLOC(p, n) bounded_realloc(p, n)
+#define STBI_FREE(p) std::free(p)
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb_image.h>
@@ -31,9 +44,26 @@ bool begins_with(Bytes bytes, std::initializer_list<unsigned char> magic) {
   return bytes.size() >= magic.size() && std::equal(magic.begin(), magic.end(), bytes.begin());
 }
 
-// stb pads a JPEG that ends too early with grey and reports success. Walks marker by marker to the end of the
-// image (FF D9); a thumbnail's own end, inside an application segment, is jumped over.
-bool jpeg_is_complete(Bytes bytes) {
+// Has every table of a DHT segment, whose contents begin at `at`, room for its codes? stb (up to 2.28) writes
+// beyond 256 of them, loses the last of 256, and reads a table to its end where the segment ends before. A
+// JPEG of 8 bits has no use for more than 162.
+bool huffman_tables_fit(Bytes bytes, size_t at, int64_t length) {
+  while (length > 0) {
+    int64_t codes = 0;
+    for (size_t k = 1; k <= 16 && at + k < bytes.size(); ++k) codes += bytes[at + k];
+    if (codes > 255) return false;
+    at += static_cast<size_t>(17 + codes);
+    length -= 17 + codes;
+  }
+  return true;
+}
+
+constexpr const char* kCutShort = "the file is cut short";
+
+// What is wrong with a JPEG that stb would not refuse, or null: it pads one that ends too early with grey.
+// Walks marker by marker to the end of the image (FF D9); a thumbnail's own end, inside an application
+// segment, is jumped over.
+const char* damage_of_jpeg(Bytes bytes) {
   size_t i = 2;
   while (i + 1 < bytes.size()) {
     if (bytes[i] != 0xFF) {  // entropy-coded data
@@ -41,104 +71,96 @@ bool jpeg_is_complete(Bytes bytes) {
       continue;
     }
     const unsigned char marker = bytes[i + 1];
-    if (marker == 0xD9) return true;
+    if (marker == 0xD9) return nullptr;
     const bool fill = marker == 0xFF;  // may precede a marker
     const bool without_length = marker <= 0x01 || (marker >= 0xD0 && marker <= 0xD8);
     if (fill || without_length) {
       i += fill ? 1 : 2;
       continue;
     }
-    if (i + 3 >= bytes.size()) return false;
-    i += 2 + static_cast<size_t>(bytes[i + 2] << 8 | bytes[i + 3]);
+    if (i + 3 >= bytes.size()) return kCutShort;
+    const int length = bytes[i + 2] << 8 | bytes[i + 3];
+    if (marker == 0xC4 && !huffman_tables_fit(bytes, i + 4, length - 2))
+      return "a Huffman table of more than 255 codes";
+    i += 2 + static_cast<size_t>(length);
   }
-  return false;
+  return kCutShort;
 }
 
-// Chunk by chunk (length, type, data, checksum) to IEND.
-bool png_is_complete(Bytes bytes) {
+// The same of a PNG, chunk by chunk (length, type, data, checksum) to IEND.
+const char* damage_of_png(Bytes bytes) {
   size_t i = 8;
   while (i + 12 <= bytes.size()) {
     const size_t length = static_cast<size_t>(bytes[i]) << 24 | static_cast<size_t>(bytes[i + 1]) << 16 |
                           static_cast<size_t>(bytes[i + 2]) << 8 | bytes[i + 3];
-    if (std::equal(&bytes[i + 4], &bytes[i + 8], "IEND")) return true;
+    if (std::equal(&bytes[i + 4], &bytes[i + 8], "IEND")) return nullptr;
     i += 12 + length;
   }
-  return false;
+  return kCutShort;
 }
 
-double bicubic(double x) {
-  constexpr double a = -0.5;
-  x = std::abs(x);
-  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
-  return 0;
-}
+// A grey image of 16 bits: Pillow's convert("RGB") clips it, and does not scale it.
+bool is_grey16(Bytes png) { return png.size() > 25 && png[24] == 16 && png[25] == 0; }
 
-constexpr int kFraction = 22;  // bits of a weight after the point: 32, less 8 of a pixel, 2 for overshoot
-
-// The input pixels [first, first + weights.size()) that make one output pixel.
-struct Taps {
-  int64_t first = 0;
-  std::vector<int32_t> weights;
-};
-
-std::vector<Taps> make_taps(int64_t in, int64_t out) {
-  const double scale = static_cast<double>(in) / static_cast<double>(out);
-  const double filter_scale = std::max(1.0, scale);
-  const double support = 2 * filter_scale;
-  std::vector<Taps> all(static_cast<size_t>(out));
-  std::vector<double> w;
-  for (int64_t x = 0; x < out; ++x) {
-    const double centre = (static_cast<double>(x) + 0.5) * scale;
-    const int64_t first = std::max<int64_t>(0, static_cast<int64_t>(centre - support + 0.5));
-    const int64_t last = std::min(in, static_cast<int64_t>(centre + support + 0.5));
-    double sum = 0;
-    w.clear();
-    for (int64_t i = 0; i < last - first; ++i) {
-      w.push_back(bicubic((static_cast<double>(i + first) - centre + 0.5) * (1 / filter_scale)));
-      sum += w.back();
-    }
-    Taps& taps = all[static_cast<size_t>(x)];
-    taps.first = first;
-    for (const double v : w) {
-      const double fixed = v / sum * (1 << kFraction);
-      taps.weights.push_back(static_cast<int32_t>(fixed < 0 ? fixed - 0.5 : fixed + 0.5));
-    }
+// Before anything is decoded. Of a PNG from where the format has them, since stb names no reason for what it
+// finds too large.
+void check_size(Bytes bytes, bool png, const std::string& name) {
+  int64_t width = 0, height = 0;
+  const auto at = [&](size_t i) {
+    return int64_t{bytes[i]} << 24 | int64_t{bytes[i + 1]} << 16 | int64_t{bytes[i + 2]} << 8 | bytes[i + 3];
+  };
+  if (png && bytes.size() > 25 && std::equal(&bytes[12], &bytes[16], "IHDR")) {
+    width = at(16), height = at(20);
+  } else {
+    int w = 0, h = 0, channels = 0;
+    const int known = stbi_info_from_memory(bytes.data(), static_cast<int>(bytes.size()), &w, &h, &channels);
+    GMAIL_INPUT(known != 0, name, ": damaged image: ", stbi_failure_reason());
+    width = w, height = h;
   }
-  return all;
+  GMAIL_INPUT(width > 0 && height > 0, name, ": damaged image: ", width, " x ", height, " pixels");
+  GMAIL_INPUT(width <= kMaxPixels / height, name, ": expected at most ", kMaxPixels, " pixels, found ", width,
+              " x ", height);
 }
 
-// One output pixel: taps over pixels that lie `stride` bytes apart.
-void apply(const Taps& taps, const uint8_t* in, int64_t stride, uint8_t* out) {
-  std::array<int32_t, 3> sum{1 << (kFraction - 1), 1 << (kFraction - 1), 1 << (kFraction - 1)};
-  for (const int32_t w : taps.weights) {
-    for (size_t c = 0; c < 3; ++c) sum[c] += w * in[c];
-    in += stride;
-  }
-  for (size_t c = 0; c < 3; ++c) out[c] = static_cast<uint8_t>(std::clamp(sum[c] >> kFraction, 0, 255));
+template <class T, class Load>
+std::unique_ptr<T, decltype(&stbi_image_free)> load(Load load_from_memory, Bytes bytes, int& width,
+                                                    int& height, int channels) {
+  int found = 0;
+  return {load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &found, channels),
+          stbi_image_free};
 }
 
 }  // namespace
 
 Image read_image(const std::filesystem::path& path) {
   const ImageBytes source(path);
-  const Bytes bytes(reinterpret_cast<const unsigned char*>(source.get().data()), source.get().size());
-  const std::string name = path.string();
+  return decode_image(source.get(), path.string());
+}
+
+Image decode_image(std::span<const std::byte> encoded, const std::string& name) {
+  const Bytes bytes(reinterpret_cast<const unsigned char*>(encoded.data()), encoded.size());
   GMAIL_INPUT(!bytes.empty(), name, ": not an image: the file is empty");
   const bool jpeg = begins_with(bytes, {0xFF, 0xD8});
   const bool png = begins_with(bytes, {0x89, 'P', 'N', 'G', 0x0D, 0x0A, 0x1A, 0x0A});
   GMAIL_INPUT(jpeg || png, name, ": not an image: neither JPEG nor PNG");
   GMAIL_INPUT(bytes.size() < (1U << 31), name, ": not an image that we can read: larger than 2 GiB");
-  GMAIL_INPUT(jpeg ? jpeg_is_complete(bytes) : png_is_complete(bytes), name,
-              ": damaged image: the file is cut short");
-  int width = 0, height = 0, channels = 0;
-  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> pixels(
-      stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels, 3),
-      stbi_image_free);
-  GMAIL_INPUT(pixels != nullptr, name, ": damaged image: ", stbi_failure_reason());
-  GMAIL_INPUT(width > 0 && height > 0, name, ": damaged image: ", width, " x ", height, " pixels");
-  Image image(width, height);
-  std::copy_n(pixels.get(), image.rgb.size(), image.rgb.begin());
+  const char* damage = jpeg ? damage_of_jpeg(bytes) : damage_of_png(bytes);
+  GMAIL_INPUT(damage == nullptr, name, ": damaged image: ", damage);
+  int width = 0, height = 0;
+  check_size(bytes, png, name);
+  Image image;
+  if (png && is_grey16(bytes)) {
+    const auto grey = load<stbi_us>(stbi_load_16_from_memory, bytes, width, height, 1);
+    GMAIL_INPUT(grey != nullptr, name, ": damaged image: ", stbi_failure_reason());
+    image = Image(width, height);
+    for (size_t i = 0; i < image.rgb.size(); ++i)
+      image.rgb[i] = static_cast<uint8_t>(std::min<stbi_us>(grey.get()[i / 3], 255));
+  } else {
+    const auto rgb = load<stbi_uc>(stbi_load_from_memory, bytes, width, height, 3);
+    GMAIL_INPUT(rgb != nullptr, name, ": damaged image: ", stbi_failure_reason());
+    image = Image(width, height);
+    std::copy_n(rgb.get(), image.rgb.size(), image.rgb.begin());
+  }
   return image;
 }
 
@@ -157,31 +179,6 @@ void write_png(const std::filesystem::path& path, const Image& image) {
                              image.rgb.data(), static_cast<int>(image.width * 3));
   GMAIL_CHECK(encoded != 0, path.string(), ": cannot encode as PNG: out of memory");
   write_atomically(path, bytes, Flush::no);
-}
-
-Image resize(const Image& image, int64_t width, int64_t height) {
-  GMAIL_CHECK(image.width > 0 && image.height > 0 && width > 0 && height > 0, "[resize] from ", image.width,
-              " x ", image.height, " to ", width, " x ", height, " pixels");
-  const std::vector<Taps> across = make_taps(image.width, width), down = make_taps(image.height, height);
-  Image narrow(width, image.height), out(width, height);
-  for (int64_t y = 0; y < image.height; ++y)
-    for (int64_t x = 0; x < width; ++x) {
-      const Taps& taps = across[static_cast<size_t>(x)];
-      apply(taps, image.at(taps.first, y), 3, narrow.at(x, y));
-    }
-  for (int64_t y = 0; y < height; ++y) {
-    const Taps& taps = down[static_cast<size_t>(y)];
-    for (int64_t x = 0; x < width; ++x) apply(taps, narrow.at(x, taps.first), width * 3, out.at(x, y));
-  }
-  return out;
-}
-
-Image resize_and_crop(const Image& image, int64_t size) {
-  GMAIL_CHECK(image.width > 0 && image.height > 0 && size > 0, "[resize_and_crop] from ", image.width, " x ",
-              image.height, " to ", size, " pixels");
-  const int64_t short_side = std::min(image.width, image.height);
-  const int64_t width = size * image.width / short_side, height = size * image.height / short_side;
-  return crop(resize(image, width, height), (width - size) / 2, (height - size) / 2, size, size);
 }
 
 Image crop(const Image& image, int64_t x, int64_t y, int64_t width, int64_t height) {

@@ -1,8 +1,11 @@
-// Images of 8 bits a channel: reading (JPEG, PNG), writing (PNG), and resizing exactly as Pillow does.
+// Images of 8 bits a channel: reading (JPEG, PNG), writing (PNG), cutting. Resizing: resize.h.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace gmail {
@@ -18,23 +21,17 @@ struct Image {
   bool operator==(const Image&) const = default;
 };
 
-// From a file, or in place from a tar shard (image_source.h). Grey is expanded, alpha dropped, 16 bits become
-// 8. Throws InputError, naming the file and the reason, if it is missing, empty, cut short, of no pixels, or
-// neither JPEG nor PNG.
+// The pixels that Pillow's Image.open(..).convert("RGB") has: grey and palette are expanded, alpha and
+// transparent colours dropped, 16 bits a channel become the upper 8 (grey ones are clipped at 255 instead),
+// CMYK goes through its inks; the orientation in EXIF is not applied. A JPEG's may differ by a few steps, as
+// its decoders do. Throws InputError, naming the file and the reason, if it is empty, cut short, of no pixels
+// or of more than 178,956,970 (Pillow's limit too), or neither JPEG nor PNG.
+[[nodiscard]] Image decode_image(std::span<const std::byte> bytes, const std::string& name);
+// From a file, or in place from a tar shard (image_source.h).
 [[nodiscard]] Image read_image(const std::filesystem::path& path);
 
 // Nothing half-written is ever seen at `path`; throws Error if the disk is full.
 void write_png(const std::filesystem::path& path, const Image& image);
-
-// Antialiased bicubic, a = -0.5, in the integer arithmetic of Pillow's Image.resize((width, height), BICUBIC)
-// [python-pillow/Pillow: src/libImaging/Resample.c]. Per output pixel x, with scale = in / out,
-//   centre = (x + 0.5) scale,   weight_i = k((i - centre + 0.5) / max(1, scale)), normalised to sum 1,
-// rounded to 22 fractional bits; rows first, rounded to 8 bits, then columns.
-[[nodiscard]] Image resize(const Image& image, int64_t width, int64_t height);
-
-// CLIP's preprocessing: the short side becomes `size`, the long one floor(size long / short); then the centre
-// square, from floor((long - size) / 2).
-[[nodiscard]] Image resize_and_crop(const Image& image, int64_t size);
 
 [[nodiscard]] Image crop(const Image& image, int64_t x, int64_t y, int64_t width, int64_t height);
 [[nodiscard]] Image flip_horizontal(const Image& image);

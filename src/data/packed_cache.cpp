@@ -6,7 +6,6 @@
 
 #include "core/check.h"
 #include "core/parallel_for.h"
-#include "data/image.h"
 #include "data/image_source.h"
 
 namespace gmail {
@@ -20,7 +19,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 64);
 constexpr std::string_view kMagic = "GMAILPIX";
-constexpr uint64_t kVersion = 1;  // of the layout and of the preprocessing
+constexpr uint64_t kVersion = 2;  // of the layout and of the preprocessing
 constexpr int64_t kBlock = 256;   // images decoded before they are written
 
 // FNV-1a, 64 bits.
@@ -40,8 +39,9 @@ class Fingerprint {
   uint64_t value_ = 0xCBF29CE484222325U;
 };
 
-uint64_t fingerprint_of(const Manifest& manifest) {
+uint64_t fingerprint_of(const Manifest& manifest, const Preprocess& preprocess) {
   Fingerprint f;
+  f.add(preprocess.pixel_key());
   for (int64_t i = 0; i < manifest.size(); ++i) {
     const std::filesystem::path path = file_of(manifest.image_path(i));
     std::error_code missing;
@@ -55,10 +55,9 @@ uint64_t fingerprint_of(const Manifest& manifest) {
 }
 
 // The reason why the image is damaged, or "".
-std::string decode_one(uint8_t* out, const std::filesystem::path& path, int64_t size) {
+std::string decode_one(uint8_t* out, const std::filesystem::path& path, const Preprocess& preprocess) {
   try {
-    Image image = read_image(path);
-    if (image.width != size || image.height != size) image = resize_and_crop(image, size);
+    const Image image = preprocess(read_image(path));
     std::copy(image.rgb.begin(), image.rgb.end(), out);
     return "";
   } catch (const InputError& e) {
@@ -69,7 +68,7 @@ std::string decode_one(uint8_t* out, const std::filesystem::path& path, int64_t 
 }  // namespace
 
 ImageStore::ImageStore(const Manifest& manifest, const StoreOptions& options)
-    : count_(manifest.size()), size_(options.size) {
+    : preprocess_(options.preprocess), count_(manifest.size()), size_(preprocess_.size()) {
   GMAIL_CHECK(size_ > 0 && options.max_damaged >= 0, "[image store] size ", size_, ", max_damaged ",
               options.max_damaged);
   if (options.cache.empty()) {
@@ -80,7 +79,7 @@ ImageStore::ImageStore(const Manifest& manifest, const StoreOptions& options)
     pixels_ = memory_.data();
     return;
   }
-  const uint64_t fingerprint = fingerprint_of(manifest);
+  const uint64_t fingerprint = fingerprint_of(manifest, preprocess_);
   from_cache_ = open_cache(manifest, options.cache, fingerprint);
   if (!from_cache_) {
     write_cache(manifest, options, fingerprint);
@@ -119,7 +118,7 @@ void ImageStore::decode(const Manifest& manifest, const StoreOptions& options, c
     parallel_for(n, 4, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
         reasons[static_cast<size_t>(i)] =
-            decode_one(block.data() + i * image_bytes(), manifest.image_path(first + i), size_);
+            decode_one(block.data() + i * image_bytes(), manifest.image_path(first + i), preprocess_);
     });
     for (int64_t i = 0; i < n; ++i)
       if (!reasons[static_cast<size_t>(i)].empty())
@@ -152,7 +151,7 @@ bool ImageStore::open_cache(const Manifest& manifest, const std::filesystem::pat
   std::vector<Damaged> damaged;
   for (int64_t i = 0; i < count_; ++i) {
     if (good[i] != 0) continue;
-    damaged.push_back({i, decode_one(scrap.data(), manifest.image_path(i), size_)});
+    damaged.push_back({i, decode_one(scrap.data(), manifest.image_path(i), preprocess_)});
     if (damaged.back().reason.empty()) return false;  // it can be read now
   }
   damaged_ = std::move(damaged);

@@ -1,6 +1,6 @@
-// The images of a manifest, decoded once: resized and cropped to S x S, 8 bits, (N, S, S, 3), in memory or in
+// The images of a manifest, decoded once: preprocessed to S x S, 8 bits, (N, S, S, 3), in memory or in
 // a file that is mapped into it. Nothing is decoded again while the manifest's ids and paths, and the images'
-// sizes and times of change, stay what they were.
+// sizes and times of change, and the preprocessing stay what they were.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,13 @@
 #include <vector>
 
 #include "data/manifest.h"
+#include "data/preprocess.h"
 #include "io/files.h"
 
 namespace gmail {
 
 struct StoreOptions {
-  int64_t size = 0;             // S
+  Preprocess preprocess;        // its size is S; the normalisation is not applied
   std::filesystem::path cache;  // a file, made if it is missing or stale; empty: memory
   int64_t max_damaged = 10;     // so many images may be missing or damaged; they are skipped
   // called now and then from the constructor while it decodes
@@ -53,6 +54,7 @@ class ImageStore {
   void write_cache(const Manifest& manifest, const StoreOptions& options, uint64_t fingerprint);
   [[nodiscard]] int64_t image_bytes() const { return size_ * size_ * 3; }
 
+  Preprocess preprocess_;
   int64_t count_, size_;
   std::vector<uint8_t> memory_;
   std::unique_ptr<MappedFile> file_;

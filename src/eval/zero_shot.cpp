@@ -76,4 +76,20 @@ Accuracy accuracy(const Tensor& predicted, const Tensor& labels, int64_t classes
   return a;
 }
 
+double top_k(const Tensor& image_embeds, const Tensor& weights, const Tensor& labels, int64_t k) {
+  GMAIL_CHECK(k > 0, "[zero_shot] the best ", k, " classes");
+  const UnitRows images(image_embeds, "[zero_shot] image_embeds"), classes(weights, "[zero_shot] weights");
+  const auto truth = class_ids(labels, images.rows(), classes.rows(), "labels");
+  std::vector<uint8_t> right(truth.size());  // rows may come from several threads
+  for_each_score_row(images, classes, [&](int64_t i, std::span<const float> scores) {
+    const auto own = static_cast<size_t>(truth[static_cast<size_t>(i)]);
+    int64_t better = 0;
+    for (size_t c = 0; c < scores.size(); ++c)
+      better += scores[c] > scores[own] || (scores[c] == scores[own] && c < own) ? 1 : 0;
+    right[static_cast<size_t>(i)] = better < k ? 1 : 0;
+  });
+  const auto hits = std::count(right.begin(), right.end(), uint8_t{1});
+  return 100.0 * static_cast<double>(hits) / static_cast<double>(right.size());
+}
+
 }  // namespace gmail

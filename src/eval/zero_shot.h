@@ -26,4 +26,9 @@ struct Accuracy {
 // predicted and labels (N) int32, labels in 0 .. classes-1
 [[nodiscard]] Accuracy accuracy(const Tensor& predicted, const Tensor& labels, int64_t classes);
 
+// Percent of the images whose class is among the k best of eq. (2): 100 where there are only k classes.
+// labels (N) int32, the rest as for classify
+[[nodiscard]] double top_k(const Tensor& image_embeds, const Tensor& weights, const Tensor& labels,
+                           int64_t k);
+
 }  // namespace gmail

@@ -28,7 +28,7 @@ struct PairSet {
   std::vector<int64_t> g, r;
 };
 
-PairSet load_pairs(const AlignOptions& o, int64_t image_size) {
+PairSet load_pairs(const AlignOptions& o, const Preprocess& preprocess) {
   const Manifest all = read_manifest(o.manifest);
   const Manifest real_all = o.real_manifest.empty() ? all : read_manifest(o.real_manifest);
   Manifest generated = all, real = real_all;
@@ -49,7 +49,7 @@ PairSet load_pairs(const AlignOptions& o, int64_t image_size) {
     if (added) used.records.push_back(real[p.real]);
     r.push_back(it->second);
   }
-  const StoreOptions options{.size = image_size, .cache = {}, .progress = {}};
+  const StoreOptions options{.preprocess = preprocess, .cache = {}, .progress = {}};
   PairSet set{ImageStore(generated, options), ImageStore(used, options), {}, {}};
   for (size_t i = 0; i < found.size(); ++i) {  // a pair with a damaged image is left out
     if (!set.generated.usable(found[i].generated) || !set.real.usable(r[i])) continue;
@@ -108,7 +108,7 @@ nlohmann::json identity(const AlignOptions& o, const ClipModel& base, int64_t pa
 AlignReport align(const Context& ctx, ClipModel& base, const AlignOptions& o) {
   GMAIL_INPUT(o.tau > 0, "[align] tau must be positive, got ", o.tau);
   ImageTower& f_r = base.clip.image;
-  const PairSet set = load_pairs(o, base.clip.config.image_size);
+  const PairSet set = load_pairs(o, base.preprocess);
   const uint64_t seed = o.train.seed;
   GenClip gen = o.init.empty()
                     ? GenClip::start(f_r, o.gen, o.new_projection, seed)
@@ -116,14 +116,14 @@ AlignReport align(const Context& ctx, ClipModel& base, const AlignOptions& o) {
   const bool cached =
       o.cache_real && !o.crop && !gen.projection_real;  // f_r(x_r) never changes: computed once
   const ImageEncoder real = real_encoder(f_r, &gen);
-  const Tensor real_all = cached ? embed_all_images(ctx, real, set.real, base.norm) : Tensor();
+  const Tensor real_all = cached ? embed_all_images(ctx, real, set.real, base.preprocess.norm) : Tensor();
 
   AlignReport report;
   report.pairs = static_cast<int64_t>(set.g.size());
   const auto paired_cosine = [&] {
-    const Tensor z_g = embed_images(ctx, generated_encoder(gen), set.generated, set.g, base.norm);
+    const Tensor z_g = embed_images(ctx, generated_encoder(gen), set.generated, set.g, base.preprocess.norm);
     const Tensor z_r =
-        cached ? take_rows(real_all, set.r) : embed_images(ctx, real, set.real, set.r, base.norm);
+        cached ? take_rows(real_all, set.r) : embed_images(ctx, real, set.real, set.r, base.preprocess.norm);
     return pair_stats(z_g, z_r).cosine;
   };
   report.cosine_before = paired_cosine();
@@ -134,11 +134,11 @@ AlignReport align(const Context& ctx, ClipModel& base, const AlignOptions& o) {
   const auto prepare = [&](int64_t k) -> int64_t {
     const std::vector<int64_t> rows = order.at(k);
     const std::vector<int64_t> g = pick(set.g, rows), r = pick(set.r, rows);
-    ctx.put(x_g, step_images(set.generated, g, base.norm, augment, o.train.seed, 2 * k));
+    ctx.put(x_g, step_images(set.generated, g, base.preprocess.norm, augment, o.train.seed, 2 * k));
     if (cached)
       ctx.put(z_r, take_rows(real_all, r));
     else
-      ctx.put(x_r, step_images(set.real, r, base.norm, augment, o.train.seed, 2 * k + 1));
+      ctx.put(x_r, step_images(set.real, r, base.preprocess.norm, augment, o.train.seed, 2 * k + 1));
     if (o.mask_duplicates) ctx.put(group, groups_of(r));
     return 0;
   };

@@ -36,7 +36,7 @@ std::vector<int64_t> side(const std::vector<RecordPair>& all, int64_t RecordPair
 
 EmbeddedPairs arm_data(const Context& ctx, Arm arm, ClipModel& base, GenClip& adapter,
                        const Manifest& generated, const Manifest& real, uint64_t seed) {
-  const StoreOptions options{.size = base.clip.config.image_size, .cache = {}, .progress = {}};
+  const StoreOptions options{.preprocess = base.preprocess, .cache = {}, .progress = {}};
   const ImageStore generated_images(generated, options), real_images(real, options);
   std::vector<RecordPair> all = pairs(generated, real);
   // a pair with a damaged image is left out of every arm
@@ -51,13 +51,14 @@ EmbeddedPairs arm_data(const Context& ctx, Arm arm, ClipModel& base, GenClip& ad
   const ImageEncoder f_r = real_encoder(base.clip.image, nullptr);
   if (arm == Arm::gmail) {
     data.embeddings =
-        embed_images(ctx, generated_encoder(adapter), generated_images, g, base.norm);  // f_g(x_g)
+        embed_images(ctx, generated_encoder(adapter), generated_images, g, base.preprocess.norm);  // f_g(x_g)
     return data;
   }
-  if (arm != Arm::real) data.embeddings = embed_images(ctx, f_r, generated_images, g, base.norm);  // f_r(x_g)
+  if (arm != Arm::real)
+    data.embeddings = embed_images(ctx, f_r, generated_images, g, base.preprocess.norm);  // f_r(x_g)
   if (arm == Arm::generated) return data;
   const ImageEncoder real_side = real_encoder(base.clip.image, &adapter);
-  const Tensor x_r = embed_images(ctx, real_side, real_images, r, base.norm);  // f_r(x_r)
+  const Tensor x_r = embed_images(ctx, real_side, real_images, r, base.preprocess.norm);  // f_r(x_r)
   if (arm == Arm::real) {
     data.embeddings = x_r;
     return data;

@@ -9,16 +9,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Normalisation norm_from(const Json& json, const char* mean, const char* std, const std::string& where) {
-  Normalisation norm = kClipNormalisation;
-  try {
-    norm.mean = json.at(mean).get<std::array<double, 3>>();
-    norm.std = json.at(std).get<std::array<double, 3>>();
-  } catch (const Json::exception&) {
-    throw InputError(concat(where, ": fields \"", mean, "\" and \"", std, "\": expected three numbers each"));
-  }
-  for (const double s : norm.std) GMAIL_INPUT(s > 0, where, ": field \"", std, "\": expected > 0, found ", s);
-  return norm;
+// "preprocess_cfg" of open_clip's configuration: mean, std, interpolation, resize_mode; torchvision crops.
+Preprocess open_clip_preprocess(const Json& json, int64_t image_size, const std::string& where) {
+  Preprocess p = Preprocess::square(image_size);
+  p.crop_rule = CropRule::openai;
+  if (!json.contains("preprocess_cfg")) return p;
+  const Json& cfg = json["preprocess_cfg"];
+  GMAIL_INPUT(cfg.is_object(), where, ": field \"preprocess_cfg\": expected an object, found ", describe(cfg));
+  const auto must_be = [&](const char* key, const char* value) {
+    GMAIL_INPUT(!cfg.contains(key) || cfg[key] == value, where, ": preprocess_cfg: field \"", key,
+                "\": expected \"", value, "\", found ", cfg.contains(key) ? describe(cfg[key]) : "");
+  };
+  must_be("interpolation", "bicubic");
+  must_be("resize_mode", "shortest");
+  Json as_hf = p.to_json();
+  if (cfg.contains("mean")) as_hf["image_mean"] = cfg["mean"];
+  if (cfg.contains("std")) as_hf["image_std"] = cfg["std"];
+  p.norm = Preprocess::from_json(as_hf, where + ": preprocess_cfg, mean and std").norm;
+  return p;
 }
 
 // What PyTorch pickles is no safetensors file; the message says what is to be done.
@@ -95,9 +103,8 @@ void read_config(ClipFolder& f, const ClipSaid& said) {
   GMAIL_INPUT(f.config.max_position_embeddings == context, f.config_file.string(), ": a context of ",
               f.config.max_position_embeddings, ", but the position table in ", f.weights->path().string(),
               " has ", context, " rows");
-  if (f.form == ClipForm::open_clip && json.contains("preprocess_cfg") &&
-      json["preprocess_cfg"].contains("mean"))
-    f.norm = norm_from(json["preprocess_cfg"], "mean", "std", f.config_file.string() + ": preprocess_cfg");
+  if (f.form == ClipForm::open_clip)
+    f.preprocess = open_clip_preprocess(json, f.config.image_size, f.config_file.string());
 }
 
 }  // namespace
@@ -107,8 +114,11 @@ ClipFolder ClipFolder::open(const fs::path& path, const ClipSaid& said) {
   find(f, path);
   read_config(f, said);
   const fs::path preprocessor = f.folder / "preprocessor_config.json";
+  if (f.form == ClipForm::openai) f.preprocess = Preprocess::square(f.config.image_size);
   if (f.form == ClipForm::hf || fs::exists(preprocessor))
-    f.norm = norm_from(read_json(preprocessor), "image_mean", "image_std", preprocessor.string());
+    f.preprocess = Preprocess::from_json(read_json(preprocessor), preprocessor.string());
+  GMAIL_INPUT(f.preprocess.size() == f.config.image_size, preprocessor.string(), ": images of ", f.preprocess.size(),
+              " pixels, the model's are of ", f.config.image_size);
   return f;
 }
 

@@ -61,12 +61,12 @@ void write_configs(const ClipFolder& in, const ClipConfig& config, const Convert
   if (!resized && fs::exists(preprocessor))
     carry(preprocessor, o.out);
   else
-    write_json(o.out / "preprocessor_config.json", preprocessor_config(in.norm, config.image_size));
+    write_json(o.out / "preprocessor_config.json", in.preprocess.for_size(config.image_size).to_json());
   if (o.form != ClipForm::open_clip) return write_json(o.out / "config.json", hf_config(config, end));
   write_json(o.out / "open_clip_config.json", {{"model_cfg", open_clip_json(config, end)},
                                                {"preprocess_cfg",
-                                                {{"mean", in.norm.mean},
-                                                 {"std", in.norm.std},
+                                                {{"mean", in.preprocess.norm.mean},
+                                                 {"std", in.preprocess.norm.std},
                                                  {"interpolation", "bicubic"},
                                                  {"resize_mode", "shortest"}}}});
 }

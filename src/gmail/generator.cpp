@@ -69,7 +69,8 @@ TrainReport train_generator(const Context& ctx, ClipModel& text, const Generator
   place(g.unet.params(), ctx.device);
   const Manifest manifest = read_manifest(o.manifest).filter(o.split);
   GMAIL_INPUT(manifest.size() > 0, o.manifest.string(), ": no record of split \"", o.split, "\"");
-  const ImageStore store(manifest, {.size = o.unet.sample_size, .cache = o.cache, .progress = {}});
+  const ImageStore store(
+      manifest, {.preprocess = Preprocess::square(o.unet.sample_size), .cache = o.cache, .progress = {}});
   Loader loader(
       manifest, store,
       {.batch = o.batch, .seed = o.train.seed, .augment = {0, o.flip}, .normalisation = kHalfNormalisation});

@@ -10,13 +10,16 @@ namespace gmail {
 
 ClipModel ClipModel::load(const std::filesystem::path& path, Device device, const ClipSaid& said) {
   const ClipFolder found = ClipFolder::open(path, said);
-  ClipModel model{Clip(found.config), Tokenizer::load(found.folder, TokenizerKind::clip), found.norm};
+  ClipModel model{Clip(found.config), Tokenizer::load(found.folder, TokenizerKind::clip), found.preprocess};
   GMAIL_INPUT(model.tokenizer.vocab_size() <= model.clip.config.vocab_size, path.string(),
               ": the tokenizer has ", model.tokenizer.vocab_size(), " tokens, the model ",
               model.clip.config.vocab_size);
   freeze(model.clip.params());
   found.load(model.clip);
-  if (said.image_size > 0) change_image_size(model.clip, said.image_size);
+  if (said.image_size > 0) {
+    change_image_size(model.clip, said.image_size);
+    model.preprocess = model.preprocess.for_size(said.image_size);
+  }
   place(model.clip.params(), device);
   return model;
 }
@@ -24,7 +27,7 @@ ClipModel ClipModel::load(const std::filesystem::path& path, Device device, cons
 void ClipModel::save(const std::filesystem::path& folder, StoreAs store) {
   make_dirs(folder);
   tokenizer.save(folder);
-  write_json(folder / "preprocessor_config.json", preprocessor_config(norm, clip.config.image_size));
+  write_json(folder / "preprocessor_config.json", preprocess.to_json());
   write_json(folder / "config.json", hf_config(clip.config, tokenizer.end_id()));
   save_params(folder / "model.safetensors", clip.params(), {{"format", "pt"}}, store);
 }
@@ -42,18 +45,6 @@ nlohmann::json hf_config(const ClipConfig& config, int64_t end) {
   // the towers' own classes ask for it
   json["vision_config"]["projection_dim"] = json["text_config"]["projection_dim"] = c.projection_dim;
   return json;
-}
-
-nlohmann::json preprocessor_config(const Normalisation& norm, int64_t image_size) {
-  return {{"feature_extractor_type", "CLIPFeatureExtractor"},
-          {"do_resize", true},
-          {"size", image_size},
-          {"resample", 3},
-          {"do_center_crop", true},
-          {"crop_size", image_size},
-          {"do_normalize", true},
-          {"image_mean", norm.mean},
-          {"image_std", norm.std}};
 }
 
 }  // namespace gmail

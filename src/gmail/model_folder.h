@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "data/augment.h"
+#include "data/preprocess.h"
 #include "data/tokenizer.h"
 #include "gmail/clip_folder.h"
 #include "io/safetensors.h"
@@ -15,7 +15,7 @@ namespace gmail {
 struct ClipModel {
   Clip clip;
   Tokenizer tokenizer;
-  Normalisation norm = kHalfNormalisation;
+  Preprocess preprocess;  // gives images of clip.config.image_size
 
   // Loads and freezes. Errors name the file and the field.
   [[nodiscard]] static ClipModel load(const std::filesystem::path& folder, Device device = Device::cpu,
@@ -30,7 +30,5 @@ struct ClipModel {
 // config.json as transformers reads it: `end` is what the texts end with, where the configuration leaves that
 // open.
 [[nodiscard]] nlohmann::json hf_config(const ClipConfig& config, int64_t end);
-// preprocessor_config.json of transformers' CLIPImageProcessor
-[[nodiscard]] nlohmann::json preprocessor_config(const Normalisation& norm, int64_t image_size);
 
 }  // namespace gmail

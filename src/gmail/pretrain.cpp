@@ -74,11 +74,11 @@ TrainReport pretrain(const Context& ctx, const PretrainOptions& o) {
   Tokenizer tokenizer = make_tokenizer(o, manifest);
   ClipConfig config = o.model;
   if (config.vocab_size == 0) config.vocab_size = tokenizer.vocab_size();
-  ClipModel model{Clip(config), std::move(tokenizer), o.norm};
+  ClipModel model{Clip(config), std::move(tokenizer), Preprocess::square(config.image_size, o.norm)};
   model.clip.init(o.train.seed);
   place(model.clip.params(), ctx.device);
   model.clip.image.checkpointing = model.clip.text.checkpointing = o.checkpointing;
-  const ImageStore store(manifest, {.size = config.image_size, .cache = o.cache, .progress = {}});
+  const ImageStore store(manifest, {.preprocess = model.preprocess, .cache = o.cache, .progress = {}});
   Loader loader(manifest, store,
                 {.batch = o.batch, .seed = o.train.seed, .augment = o.augment, .normalisation = o.norm});
   TrainOptions train_options = o.train;

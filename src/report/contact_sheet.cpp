@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "data/resize.h"
 #include "report/font.h"
 
 namespace gmail {
