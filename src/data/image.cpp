@@ -120,9 +120,11 @@ void apply(const Taps& taps, const uint8_t* in, int64_t stride, uint8_t* out) {
 }  // namespace
 
 Image read_image(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  const Bytes bytes(reinterpret_cast<const unsigned char*>(file.bytes().data()), file.bytes().size());
-  const std::string name = path.string();
+  return decode_image(MappedFile(path).bytes(), path.string());
+}
+
+Image decode_image(std::span<const std::byte> file, const std::string& name) {
+  const Bytes bytes(reinterpret_cast<const unsigned char*>(file.data()), file.size());
   GMAIL_INPUT(!bytes.empty(), name, ": not an image: the file is empty");
   const bool jpeg = begins_with(bytes, {0xFF, 0xD8});
   const bool png = begins_with(bytes, {0x89, 'P', 'N', 'G', 0x0D, 0x0A, 0x1A, 0x0A});
