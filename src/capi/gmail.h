@@ -139,7 +139,8 @@ GMAIL_API gmail_status gmail_captioner_open(const char* folder, gmail_captioner*
 GMAIL_API gmail_status gmail_captioner_close(gmail_captioner* captioner);
 
 /* A caption for each image embedding: rows (n, width) from the encoder whose embeddings the captioner was
- * trained on. options: null for greedy search and at most 32 tokens, or as many as the captioner has room for. */
+ * trained on. options: null for greedy search and at most 32 tokens, fewer where the captioner has no room
+ * for so many. */
 GMAIL_API gmail_status gmail_caption(const gmail_captioner* captioner, const float* embeddings, size_t n,
                                      size_t width, const gmail_caption_options* options,
                                      gmail_captions** captions);
