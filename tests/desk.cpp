@@ -19,8 +19,8 @@ const char* const Desk::kModel =
 ;
 
 Outcome Desk::gmail(const std::string& arguments, const std::string& redirect) const {
-  const std::string line = "cd '" + dir.path().string() + "' && '" GMAIL_PROGRAM "' " + arguments + " >" +
-                           redirect + " 2>err.txt </dev/null";
+  const std::string line = "cd '" + dir.path().string() + "' && '" GMAIL_PROGRAM "' </dev/null " + arguments +
+                           " >" + redirect + " 2>err.txt";
   const int status = std::system(line.c_str());
   Outcome o{WIFEXITED(status) ? WEXITSTATUS(status) : -1, "", read_text(dir / "err.txt")};
   if (redirect == "out.txt") o.out = read_text(dir / "out.txt");

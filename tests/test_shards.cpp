@@ -112,13 +112,14 @@ TEST_CASE("tar: archives of Python's tarfile and of GNU tar") {
 
 TEST_CASE("tar: long names, base 256, pax sizes, and the order in which they count") {
   const std::string base256 = std::string("\x80", 1) + std::string(10, '\0') + '\3';
-  const std::string archive =
-      tar_member_bytes("././@LongLink", std::string("linkname\0", 9), 'K') +
-      tar_member_bytes("././@LongLink", std::string("a.long\0", 7), 'L') +
-      tar_member_bytes("a.lo", "abc", '0', base256) + tar_member_bytes("g", "17 path=all.text\n", 'g') +
-      pax("path=own.txt") + tar_member_bytes("short", "x") + tar_member_bytes("g", "8 path=\n", 'g') +
-      pax("size=2\n12 mtime=1.5") + tar_member_bytes("d.txt", "xy", '7', "00000000777") +
-      tar_member_bytes("folder/", "", '\0') + tar_header("old/", 4096, '5') + kTarEnd;
+  const std::string archive = tar_member_bytes("././@LongLink", std::string("linkname\0", 9), 'K') +
+                              tar_member_bytes("././@LongLink", std::string("a.long\0", 7), 'L') +
+                              tar_member_bytes("a.lo", "abc", '0', base256) +
+                              tar_member_bytes("g", "17 path=all.text\n", 'g') + pax("path=own.txt") +
+                              tar_member_bytes("short", "x") + tar_member_bytes("g", "8 path=\n", 'g') +
+                              tar_member_bytes("pax", "9 size=2\n13 mtime=1.5\n", 'x') +
+                              tar_member_bytes("d.txt", "xy", '7', "00000000777") +
+                              tar_member_bytes("folder/", "", '\0') + tar_header("old/", 4096, '5') + kTarEnd;
   const TarList list = list_of(archive);
   Names names;
   for (const TarMember& m : list.members) names.push_back(concat(m.name, ' ', m.size));
