@@ -43,7 +43,7 @@ void write_folder(const fs::path& folder, Clip& clip) {
   make_dirs(folder);
   write_json(folder / "config.json", hf_config(clip.config, clip.config.vocab_size - 1));
   write_json(folder / "preprocessor_config.json",
-             {{"image_mean", {0.1, 0.2, 0.3}}, {"image_std", {0.5, 0.5, 0.5}}});
+             Preprocess::square(clip.config.image_size, {{0.1, 0.2, 0.3}, {0.5, 0.5, 0.5}}).to_json());
   save_params(folder / "model.safetensors", clip.params(), {{"format", "pt"}});
 }
 

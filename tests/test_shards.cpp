@@ -289,7 +289,7 @@ TEST_CASE("shards: an image in a shard that has changed is not taken for another
   // a cache of the images goes with the shard's time
   const Manifest m{dir / "m.jsonl",
                    {{"a", "00000.tar#000000000.png@512+" + size, {"x"}, "s", std::nullopt, {}}}};
-  const StoreOptions options{.size = 4, .cache = dir / "cache", .progress = {}};
+  const StoreOptions options{.preprocess = Preprocess::square(4), .cache = dir / "cache", .progress = {}};
   CHECK(ImageStore(m, options).pixels(0)[0] == 200);
   CHECK(ImageStore(m, options).from_cache());
   fs::last_write_time(dir / "00000.tar", fs::last_write_time(dir / "00000.tar") + std::chrono::seconds(1));

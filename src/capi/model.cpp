@@ -113,7 +113,7 @@ gmail_status gmail_model_open(const char* folder, const char* adapter, gmail_mod
     require(model != nullptr, "model is null");
     auto loaded = std::make_unique<Loaded>(ClipModel::load(folder));
     if (adapter != nullptr) {
-      loaded->adapter = GenClip::load(adapter, loaded->model.clip.image);
+      loaded->adapter = GenClip::load(adapter, loaded->model.clip);
       freeze(loaded->adapter->trainable());
     }
     *model = std::make_unique<gmail_model>(std::move(loaded)).release();

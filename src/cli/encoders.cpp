@@ -66,10 +66,9 @@ EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Mani
   for (int64_t begin = 0; begin < n; begin += kSlice) {  // a slice of the images is decoded at a time
     const int64_t end = std::min(n, begin + kSlice);
     const Manifest slice{manifest.file, {manifest.records.begin() + begin, manifest.records.begin() + end}};
-    const ImageStore store(slice, {.preprocess = encoders.model().preprocess,
-                                   .cache = {},
-                                   .max_damaged = end - begin,
-                                   .progress = {}});
+    const ImageStore store(
+        slice,
+        {.preprocess = encoders.model().preprocess, .cache = {}, .max_damaged = end - begin, .progress = {}});
     for (const Damaged& d : store.damaged()) damage.push_back(d.reason);
     GMAIL_INPUT(std::ssize(damage) <= allowed, manifest.file.string(), ": more than ", allowed,
                 " damaged images, the first: ", damage.front());

@@ -106,7 +106,8 @@ void show_clip(const fs::path& folder, const ClipSaid& said) {
                            c.image_size / c.patch_size, " x ", c.image_size / c.patch_size, " -> ",
                            said.image_size / c.patch_size, " x ", said.image_size / c.patch_size));
   }
-  line("preprocessing", concat("mean ", numbers(f.preprocess.norm.mean), ", deviation ", numbers(f.preprocess.norm.std)));
+  line("preprocessing",
+       concat("mean ", numbers(f.preprocess.norm.mean), ", deviation ", numbers(f.preprocess.norm.std)));
   show_licence(f.folder);
 }
 

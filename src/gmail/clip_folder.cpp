@@ -15,7 +15,8 @@ Preprocess open_clip_preprocess(const Json& json, int64_t image_size, const std:
   p.crop_rule = CropRule::openai;
   if (!json.contains("preprocess_cfg")) return p;
   const Json& cfg = json["preprocess_cfg"];
-  GMAIL_INPUT(cfg.is_object(), where, ": field \"preprocess_cfg\": expected an object, found ", describe(cfg));
+  GMAIL_INPUT(cfg.is_object(), where, ": field \"preprocess_cfg\": expected an object, found ",
+              describe(cfg));
   const auto must_be = [&](const char* key, const char* value) {
     GMAIL_INPUT(!cfg.contains(key) || cfg[key] == value, where, ": preprocess_cfg: field \"", key,
                 "\": expected \"", value, "\", found ", cfg.contains(key) ? describe(cfg[key]) : "");
@@ -117,8 +118,8 @@ ClipFolder ClipFolder::open(const fs::path& path, const ClipSaid& said) {
   if (f.form == ClipForm::openai) f.preprocess = Preprocess::square(f.config.image_size);
   if (f.form == ClipForm::hf || fs::exists(preprocessor))
     f.preprocess = Preprocess::from_json(read_json(preprocessor), preprocessor.string());
-  GMAIL_INPUT(f.preprocess.size() == f.config.image_size, preprocessor.string(), ": images of ", f.preprocess.size(),
-              " pixels, the model's are of ", f.config.image_size);
+  GMAIL_INPUT(f.preprocess.size() == f.config.image_size, preprocessor.string(), ": images of ",
+              f.preprocess.size(), " pixels, the model's are of ", f.config.image_size);
   return f;
 }
 

@@ -27,7 +27,7 @@ struct ClipFolder {
   std::filesystem::path config_file;  // empty: the sizes come from the shapes
   ClipForm form = ClipForm::hf;       // of the configuration
   ClipConfig config;
-  Preprocess preprocess;               // gives images of config.image_size
+  Preprocess preprocess;                       // gives images of config.image_size
   std::shared_ptr<const TensorFiles> weights;  // without what is_clip_extra names
 
   // `path`: a folder, or the file of the weights in it. Opens the weights' file, reads no tensor.

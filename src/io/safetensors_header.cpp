@@ -22,7 +22,8 @@ std::string shown(const std::string& name) {
 }
 
 // Takes the header's JSON piece by piece. Its form is {"__metadata__": {string: string}, NAME: {"dtype":
-// string, "shape": [size, ..], "data_offsets": [begin, end]}}, and at every place only one kind of piece fits.
+// string, "shape": [size, ..], "data_offsets": [begin, end]}}, and at every place only one kind of piece
+// fits.
 class Reader final : public nlohmann::json_sax<Json> {
  public:
   [[nodiscard]] SafetensorsHeader take() { return std::move(header_); }

@@ -13,8 +13,8 @@
 
 namespace gmail {
 
-// What the model cannot do is refused by name: another activation or width of the MLP, cross-attention, a head
-// of its own, attention scaled by layer.
+// What the model cannot do is refused by name: another activation or width of the MLP, cross-attention, a
+// head of its own, attention scaled by layer.
 struct Gpt2Config {
   int64_t vocab_size = 0, n_positions = 0, n_embd = 0, n_layer = 0;
   int n_head = 0;
