@@ -4,9 +4,11 @@
 
 #include "catch.h"
 #include "desk.h"
+#include "golden.h"
 
 using namespace gmail;
 using test::Desk;
+using test::golden_folder;
 
 TEST_CASE("cli: embeddings come in the given order") {
   const Desk desk;
@@ -89,6 +91,9 @@ TEST_CASE("cli: from the built-in world to a search in it") {
   CHECK(desk.ok("info world").find("train, real: 20 images, 100 captions, 20 with a label") !=
         std::string::npos);
   CHECK(desk.ok("info index").find("16 numbers each") != std::string::npos);
+  const std::string gpt2 = desk.ok("info '" + golden_folder("gpt2").string() + "'");
+  CHECK(gpt2.find("GPT-2, width 32, 2 blocks of") != std::string::npos);
+  CHECK(gpt2.find("F16") != std::string::npos);
   desk.refused("info .", {"nothing that this program knows"});
 }
 

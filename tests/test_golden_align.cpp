@@ -60,7 +60,8 @@ Embedded embed(ClipModel& model, GenClip& g, const Golden& in) {
   const Tensor cosines =
       linear(tape, l2_normalize(tape, image), l2_normalize(tape, text), Var()).value.clone();
   Tensor logits = cosines;
-  for (float& x : logits.span<float>()) x *= std::exp(static_cast<float>(model.clip.logit_scale.value.item()));
+  for (float& x : logits.span<float>())
+    x *= std::exp(static_cast<float>(model.clip.logit_scale.value.item()));
   return {image.value, g.encode_real(tape, model.clip.image, pixels).value, text.value, logits};
 }
 

@@ -9,6 +9,7 @@
 #include "autograd/functions.h"
 #include "core/kept_copy.h"
 #include "fuzz.h"
+#include "golden.h"
 #include "gradcheck.h"
 #include "io/json.h"
 #include "models/gpt2.h"
@@ -22,7 +23,6 @@ using namespace gmail::test;
 namespace {
 
 namespace fs = std::filesystem;
-const fs::path kGolden = fs::path(GMAIL_SOURCE_DIR) / "tests" / "golden" / "gpt2";
 
 // a and b in the first file, c in the second, and their index.
 void write_shards(const fs::path& folder) {
@@ -36,14 +36,14 @@ void write_shards(const fs::path& folder) {
 }
 
 std::vector<NamedTensor> golden_weights(DType type, const std::function<std::string(std::string)>& rename) {
-  const SafetensorsFile file(kGolden / "model.safetensors");
+  const SafetensorsFile file(golden_folder("gpt2") / "model.safetensors");
   std::vector<NamedTensor> tensors;
   for (const std::string& name : file.names()) tensors.push_back({rename(name), file.read(name).to(type)});
   return tensors;
 }
 
 void check_gpt2(const fs::path& folder) {
-  const SafetensorsFile golden(kGolden / "golden.safetensors");
+  const SafetensorsFile golden(golden_folder("gpt2") / "golden.safetensors");
   Gpt2 model = Gpt2::load(folder);
   const Context ctx;
   Tape tape(ctx, false);
@@ -179,9 +179,9 @@ TEST_CASE("shards: mutated index files are read or refused, never worse") {
 }
 
 TEST_CASE("gpt2: a Hugging Face folder gives transformers' logits, in every form it comes in") {
-  check_gpt2(kGolden);  // float16, names with "transformer.", no lm_head
+  check_gpt2(golden_folder("gpt2"));  // float16, names with "transformer.", no lm_head
   const TemporaryDir dir;
-  fs::copy_file(kGolden / "config.json", dir / "config.json");
+  fs::copy_file(golden_folder("gpt2") / "config.json", dir / "config.json");
   auto plain = golden_weights(DType::float32, [](const std::string& name) { return name.substr(12); });
   plain.push_back({"h.0.attn.bias", Tensor::full({1, 1, 16, 16}, 1).to(DType::int32), "BOOL"});
   plain.push_back({"h.1.attn.masked_bias", Tensor::full({}, -1e4)});
@@ -217,7 +217,7 @@ TEST_CASE("gpt2: a Hugging Face folder gives transformers' logits, in every form
 
   save_safetensors(dir / "model.safetensors", plain);
   const auto config_refused = [&](const char* key, const Json& value, const std::string& message) {
-    Json config = read_json(kGolden / "config.json");
+    Json config = read_json(golden_folder("gpt2") / "config.json");
     config[key] = value;
     write_json(dir / "config.json", config);
     CHECK_THROWS_WITH(Gpt2::load(dir.path()), Contains(concat("field \"", key, "\": expected ", message)));

@@ -50,6 +50,16 @@ void show_generator(const fs::path& folder) {
   line("total", count_params(SafetensorsFile(folder / "unet" / "diffusion_pytorch_model.safetensors"), {""}));
 }
 
+std::string gpt2_text(const Gpt2Config& c) {
+  return concat("GPT-2, width ", c.n_embd, ", ", c.n_layer, " blocks of ", c.n_head, " heads, ",
+                c.n_positions, " positions, ", c.vocab_size, " tokens");
+}
+
+void show_gpt2(const fs::path& folder, const Json& config) {
+  line("decoder", gpt2_text(Gpt2Config::from_json(config, (folder / "config.json").string())));
+  line("total", count_params(TensorFiles::open(folder), {""}));
+}
+
 void show_captioner(const fs::path& folder, const Json& config) {
   const ClipCapConfig c = ClipCapConfig::from_json(config, (folder / "config.json").string());
   const SafetensorsFile weights(folder / "model.safetensors");
@@ -57,8 +67,7 @@ void show_captioner(const fs::path& folder, const Json& config) {
   line("mapper", concat("MLP from ", c.clip_dim, " numbers", c.normalize_prefix ? " of unit length" : "",
                         " to ", c.prefix_length, " vectors"));
   line("", count_params(weights, {"clip_project."}));
-  line("decoder", concat("GPT-2, width ", c.gpt.n_embd, ", ", c.gpt.n_layer, " blocks of ", c.gpt.n_head,
-                         " heads, ", c.gpt.n_positions, " positions, ", c.gpt.vocab_size, " tokens"));
+  line("decoder", gpt2_text(c.gpt));
   line("total", count_params(weights, {""}));
 }
 
@@ -158,8 +167,9 @@ void show_folder(const fs::path& folder, const Options& o) {
         config.is_object() && config.contains("model_type") ? config["model_type"].dump() : "nothing";
     if (type == "\"clip\"" || config.contains("vision_config")) return show_clip(folder, clip_said(o));
     if (type == "\"clipcap\"") return show_captioner(folder, config);
+    if (type == "\"gpt2\"") return show_gpt2(folder, config);
     throw InputError(concat((folder / "config.json").string(),
-                            ": field \"model_type\": expected \"clip\" or \"clipcap\", "
+                            ": field \"model_type\": expected \"clip\", \"gpt2\" or \"clipcap\", "
                             "found ",
                             type));
   }
