@@ -18,7 +18,7 @@ struct Options {
   std::vector<std::string> manifests;
   std::string embeddings, split, protocol, out;
   int64_t first = 0;
-  bool allow_partial = false;
+  bool strict = false;
 };
 
 void setup(Command& c, Options& o) {
@@ -32,8 +32,9 @@ void setup(Command& c, Options& o) {
                "; all: every one that the manifests or embeddings are; none: any set");
   c.option("captions-per-image", o.first,
            "only the first N captions of each image, 0 = the protocol's, or all");
-  c.flag("allow-partial", o.allow_partial,
-         "with --protocol: go on, with \"complete false\" in the result, if the set is not the protocol's");
+  c.flag("strict", o.strict,
+         "with --protocol: a set that is not the protocol's is an error; else it is said, and the result has "
+         "\"complete false\"");
   c.option("out", o.out, "JSON file for the result; for --protocol all an object by protocol");
 }
 
@@ -126,13 +127,12 @@ class Evaluator {
     const RecordTexts texts = texts_of(records.manifest);
     r = retrieval(records.images, embed_texts(c_.ctx(), encoders_->model(), texts.texts), texts.image);
     if (set.mismatch.empty()) set.mismatch = mismatch_of(set.protocol, r);  // damaged images are left out
-    refuse_partial(set);
+    if (o_.strict) refuse_partial(set);
     return result_of(r, set);
   }
 
-  void refuse_partial(const Set& set) const {
-    GMAIL_INPUT(set.mismatch.empty() || o_.allow_partial, "--protocol ", set.protocol.name, ": ",
-                set.mismatch, "; --allow-partial evaluates what there is");
+  static void refuse_partial(const Set& set) {
+    GMAIL_INPUT(set.mismatch.empty(), "--protocol ", set.protocol.name, ": ", set.mismatch);
   }
 
  private:
@@ -169,8 +169,7 @@ void check(const Options& o) {
   GMAIL_INPUT(o.protocol == "all" || o.manifests.size() < 2, "--manifest: expected one, found ",
               o.manifests.size(), "; several go with --protocol all");
   GMAIL_INPUT(o.first >= 0, "--captions-per-image: expected 0 or more, found ", o.first);
-  GMAIL_INPUT(!o.allow_partial || (!o.protocol.empty() && o.protocol != "all"),
-              "--allow-partial goes with --protocol NAME");
+  GMAIL_INPUT(!o.strict || !o.protocol.empty(), "--strict goes with --protocol");
 }
 
 void run(Command& c, Options& o) {
@@ -180,8 +179,11 @@ void run(Command& c, Options& o) {
   Evaluator evaluator(c, o);
   if (o.protocol == "all") return run_all(evaluator, o.out);
   Set set = std::move(evaluator.sets(protocol).front());
-  evaluator.refuse_partial(set);
-  report(evaluator.evaluate(set), o.out);
+  if (o.strict) Evaluator::refuse_partial(set);
+  const Result result = evaluator.evaluate(set);
+  if (!set.mismatch.empty())
+    std::cerr << "warning: not the set of " << protocol.name << ": " << set.mismatch << '\n';
+  report(result, o.out);
 }
 
 }  // namespace
