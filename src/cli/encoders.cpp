@@ -62,16 +62,16 @@ EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Mani
   Progress progress("embed", n, 0, n < kLong);
   EmbeddedRecords out{{manifest.file, {}}, {}};
   const ImageEncoder encode = encoders.image();
-  std::vector<std::string> damage;
+  std::vector<Damaged> damage;
   for (int64_t begin = 0; begin < n; begin += kSlice) {  // a slice of the images is decoded at a time
     const int64_t end = std::min(n, begin + kSlice);
     const Manifest slice{manifest.file, {manifest.records.begin() + begin, manifest.records.begin() + end}};
     const ImageStore store(
         slice,
         {.preprocess = encoders.model().preprocess, .cache = {}, .max_damaged = end - begin, .progress = {}});
-    for (const Damaged& d : store.damaged()) damage.push_back(d.reason);
+    damage.insert(damage.end(), store.damaged().begin(), store.damaged().end());
     GMAIL_INPUT(std::ssize(damage) <= allowed, manifest.file.string(), ": more than ", allowed,
-                " damaged images, the first: ", damage.front());
+                " damaged images, the first: ", damage.front().reason);
     std::vector<int64_t> rows;
     for (int64_t i = 0; i < slice.size(); ++i) {
       if (!store.usable(i)) continue;
@@ -85,9 +85,7 @@ EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Mani
     if (!out.images) out.images = Tensor::empty({n, z.size(1)});
     out.images.rows(done - std::ssize(rows), done).copy_from(z);
   }
-  std::string report =
-      concat(damage.size(), damage.size() == 1 ? " damaged image is" : " damaged images are", " skipped");
-  for (const std::string& reason : damage) report += (&reason == &damage.front() ? ": " : "; ") + reason;
+  const std::string report = damage_report(damage);
   GMAIL_INPUT(out.images, manifest.file.string(), ": no image can be read: ", report);
   if (!damage.empty()) std::cerr << report << '\n';
   out.images = out.images.rows(0, out.manifest.size());

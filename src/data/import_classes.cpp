@@ -4,7 +4,7 @@
 #include <map>
 
 #include "core/check.h"
-#include "data/utf8.h"
+#include "io/utf8.h"
 
 namespace gmail {
 

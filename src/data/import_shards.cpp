@@ -7,8 +7,8 @@
 #include "core/check.h"
 #include "core/parallel_for.h"
 #include "data/image_source.h"
-#include "data/utf8.h"
 #include "io/json.h"
+#include "io/utf8.h"
 
 namespace gmail {
 

@@ -101,11 +101,11 @@ bool ImageStore::usable(int64_t i) const {
   return i >= 0 && i < count_ && (at == damaged_.end() || at->index != i);
 }
 
-std::string ImageStore::damage_report() const {
-  if (damaged_.empty()) return "";
-  std::string text = damaged_.size() == 1 ? "1 damaged image is skipped"
-                                          : concat(damaged_.size(), " damaged images are skipped");
-  for (const Damaged& d : damaged_) text += (&d == &damaged_.front() ? ": " : "; ") + d.reason;
+std::string damage_report(std::span<const Damaged> damaged) {
+  if (damaged.empty()) return "";
+  std::string text = damaged.size() == 1 ? "1 damaged image is skipped"
+                                         : concat(damaged.size(), " damaged images are skipped");
+  for (const Damaged& d : damaged) text += (&d == &damaged.front() ? ": " : "; ") + d.reason;
   return text;
 }
 

@@ -29,6 +29,8 @@ struct Damaged {
   int64_t index;
   std::string reason;  // names the file
 };
+// "2 damaged images are skipped: ..; .." or ""
+[[nodiscard]] std::string damage_report(std::span<const Damaged> damaged);
 
 class ImageStore {
  public:
@@ -41,8 +43,7 @@ class ImageStore {
   [[nodiscard]] std::span<const uint8_t> pixels(int64_t i) const;
   [[nodiscard]] bool usable(int64_t i) const;
   [[nodiscard]] const std::vector<Damaged>& damaged() const { return damaged_; }
-  // "2 damaged images are skipped: ..; .." or ""
-  [[nodiscard]] std::string damage_report() const;
+  [[nodiscard]] std::string damage_report() const { return gmail::damage_report(damaged_); }
   // did the constructor find a cache that was good?
   [[nodiscard]] bool from_cache() const { return from_cache_; }
 
