@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -63,9 +64,16 @@ TrainReport train_captioner(const Context& ctx, const Tokenizer& tokenizer, cons
   return report;
 }
 
+bool has_vocabulary(const std::filesystem::path& folder) {
+  return std::ranges::any_of(std::initializer_list<const char*>{"vocab.json", "merges.txt", "encoder.json",
+                                                                "vocab.bpe", "tokenizer.json"},
+                             [&](const char* name) { return std::filesystem::exists(folder / name); });
+}
+
 Captioner Captioner::load(const std::filesystem::path& folder, Device device) {
   const auto file = folder / "config.json";
-  Captioner c{ClipCap(ClipCapConfig::from_json(read_json(file), file.string())), Tokenizer::load(folder)};
+  Captioner c{ClipCap(ClipCapConfig::from_json(read_json(file), file.string())), std::nullopt};
+  if (has_vocabulary(folder)) c.tokenizer = Tokenizer::load(folder);
   freeze(c.model.params());
   load_params(TensorFiles::open(folder), c.model.params());
   place(c.model.params(), device);
@@ -76,12 +84,14 @@ std::vector<std::string> Captioner::caption(const Context& ctx, const Tensor& em
                                             const DecodeOptions& options) {
   GMAIL_INPUT(embeddings.size(1) == model.config.clip_dim, "[caption] embeddings of ", embeddings.size(1),
               " numbers, the captioner was trained on ", model.config.clip_dim);
+  GMAIL_INPUT(tokenizer,
+              "[caption] the captioner's folder holds no vocabulary: expected vocab.json, merges.txt");
   constexpr int64_t kBatch = 64;
   CaptionDecoder decoder(ctx, model, options);
   std::vector<std::string> texts;
   for (int64_t begin = 0; begin < embeddings.size(0); begin += kBatch) {
     const Tensor rows = embeddings.rows(begin, std::min(embeddings.size(0), begin + kBatch));
-    for (const Decoded& d : decoder.decode(rows)) texts.push_back(tokenizer.decode(d.tokens));
+    for (const Decoded& d : decoder.decode(rows)) texts.push_back(tokenizer->decode(d.tokens));
   }
   return texts;
 }

@@ -6,6 +6,8 @@
 //              (App. C: small D(f_r(x_r), h(y)) and D(f_g(x_g), h(y)))            (ops/contrastive.h, eq. 2)
 #pragma once
 
+#include <optional>
+
 #include "gmail/model_folder.h"
 #include "models/clipcap.h"
 #include "train/trainer.h"
@@ -27,11 +29,14 @@ struct CaptionerOptions {
 TrainReport train_captioner(const Context& ctx, const Tokenizer& tokenizer, const EmbeddedPairs& data,
                             const CaptionerOptions& options);
 
+// Does a file there belong to a tokenizer (data/tokenizer.h)?
+[[nodiscard]] bool has_vocabulary(const std::filesystem::path& folder);
+
 struct Captioner {
   ClipCap model;
-  Tokenizer tokenizer;
+  std::optional<Tokenizer> tokenizer;  // absent where the folder holds no vocabulary: token ids, no text
   [[nodiscard]] static Captioner load(const std::filesystem::path& folder, Device device = Device::cpu);
-  // one caption for each row of embeddings (N, E)
+  // one caption for each row of embeddings (N, E); InputError without a tokenizer
   [[nodiscard]] std::vector<std::string> caption(const Context& ctx, const Tensor& embeddings,
                                                  const DecodeOptions& options);
 };
