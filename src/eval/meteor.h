@@ -1,6 +1,6 @@
-// METEOR 1.5 (Denkowski and Lavie 2014, "Meteor Universal") for English, task "rank", on words that are already
-// split: the words of a caption are joined by blanks and go through METEOR's own normaliser, as in the reference
-// pipeline.
+// METEOR 1.5 (Denkowski and Lavie 2014, "Meteor Universal") for English, task "rank", on words that are
+// already split: the words of a caption are joined by blanks and go through METEOR's own normaliser, as in
+// the reference pipeline.
 //
 // Each word of the hypothesis is matched with at most one of the reference (by a paraphrase some words with
 // some words), because it is the same word, has the same stem, shares a synset of WordNet, or stands in the
@@ -8,8 +8,8 @@
 // w_i = 1.0, 0.6, 0.8, 0.6, content words (c) and function words (f) counted apart:
 //   (1)  P = sum_i w_i (d m_i(h_c) + (1 - d) m_i(h_f)) / (d |h_c| + (1 - d) |h_f|),  R alike on r,  d = 0.75
 //   (2)  F = P R / (a P + (1 - a) R),  a = 0.85
-//   (3)  score = F (1 - g (chunks / m)^b),  m the mean of the words matched on the two sides, g = 0.6, b = 0.2;
-//        no penalty when every word on both sides is matched and there is one chunk
+//   (3)  score = F (1 - g (chunks / m)^b),  m the mean of the words matched on the two sides,  g = 0.6,
+//        b = 0.2; no penalty when every word on both sides is matched and there is one chunk
 // An image's score is that of its best reference. The score of the corpus comes from the sums of the counts.
 #pragma once
 

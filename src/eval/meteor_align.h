@@ -4,8 +4,8 @@
 //   1. words matched on both sides; those matched by stem, synonym or paraphrase count half, rounded down for
 //      each match: one word with one word counts nothing, and is taken only where that costs no chunk
 //   2. fewer chunks (runs of words that are neighbours on both sides)
-//   3. smaller distance: |place in the reference - place in the hypothesis|, summed over the matches that were
-//      considered on the way
+//   3. smaller distance: |place in the reference - place in the hypothesis|, summed over the matches that
+//      were considered on the way
 // and by age when all are equal. Ties are settled as METEOR 1.5 settles them, for they decide the score.
 #pragma once
 
