@@ -141,7 +141,7 @@ TEST_CASE("cli: the method, stage by stage") {
       "--beam 2 --max-length 8");
   desk.write("captions.jsonl", bytes("out.txt"));
   desk.ok("eval caption --manifest world/manifest.jsonl --split test --captions captions.jsonl --out c.json");
-  CHECK(desk.json("c.json")["images"] == 4);
+  CHECK(desk.json("c.json")["counts"]["images"] == 4);
   const std::string file = "world/images/000003.png",
                     line = desk.ok("caption run --captioner captioner --model clip --max-length 8 " + file);
   CHECK(line.starts_with(file + "\t"));

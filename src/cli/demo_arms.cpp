@@ -1,7 +1,7 @@
 #include "cli/demo.h"
 #include "cli/tabletop_judge.h"
 #include "data/tabletop_captions.h"
-#include "eval/caption_metrics.h"
+#include "eval/caption_suite.h"
 #include "eval/embedding_stats.h"
 #include "eval/retrieval.h"
 
@@ -40,22 +40,22 @@ TrainReport tune_text(DemoRun& run, const std::filesystem::path& clip, const Emb
   return finetune_text(run.ctx, clip, data, o);
 }
 
-// Captions of the test photos against their five references, on the words of our own grammar.
+// Captions of the test photos against their five references, as gmail eval caption scores them.
 nlohmann::json score_captions(const std::vector<std::string>& captions, const Manifest& test) {
-  std::vector<CaptionedImage> images;
+  std::vector<CaptionToScore> images;
   int64_t right = 0;
   for (int64_t i = 0; i < test.size(); ++i) {
-    CaptionedImage image;
     const std::string& caption = captions[static_cast<size_t>(i)];
-    image.hypothesis = caption_words(caption);
-    for (const std::string& reference : test[i].captions)
-      image.references.push_back(caption_words(reference));
-    images.push_back(std::move(image));
+    images.push_back({test[i].id, test[i].image, caption, test[i].captions});
     right += same_objects(caption, test[i].captions.front()) ? 1 : 0;
   }
-  return {{"cider", cider_d(images).mean},
-          {"bleu4", 100 * bleu(images).score[3]},
-          {"objects", 100.0 * static_cast<double>(right) / static_cast<double>(test.size())}};
+  const CaptionScores scores = gmail::score_captions(tokenized(images), {});
+  nlohmann::json all = nlohmann::json::object();
+  for (const MetricScore& m : scores.metrics) all[m.key] = m.score.mean;
+  return {{"cider", scores.overall("CIDEr")},
+          {"bleu4", 100 * scores.overall("Bleu_4")},
+          {"objects", 100.0 * static_cast<double>(right) / static_cast<double>(test.size())},
+          {"captions", all}};
 }
 
 nlohmann::json score_retrieval(const Context& ctx, ClipModel& h, const Tensor& images, const Manifest& test) {

@@ -44,6 +44,13 @@ std::string closed(double generated, double gmail, double real) {
   return real > generated ? fixed(100 * (gmail - generated) / (real - generated), 0) + "%" : "n/a";
 }
 
+// "Bleu_1, Bleu_2, .."
+std::string metric_names(const nlohmann::json& scores) {
+  std::string names;
+  for (const auto& [key, value] : scores.items()) names += (names.empty() ? "" : ", ") + key;
+  return names;
+}
+
 std::string markdown(const nlohmann::json& r) {
   const auto& arms = r["arms"];
   std::vector<std::vector<std::string>> rows;
@@ -58,7 +65,8 @@ std::string markdown(const nlohmann::json& r) {
          markdown_table({"arm", "CIDEr-D", "BLEU-4", "objects %", "i2t R@1", "R@5", "R@10", "t2i R@1", "R@5",
                          "R@10", "zero-shot %"},
                         rows) +
-         "\nCIDEr-D and BLEU-4 are on the words of the built-in grammar. Alignment closes " +
+         "\nCaptions are scored as by `gmail eval caption`: " + metric_names(arms["real"]["captions"]) +
+         " (CIDEr is CIDEr-D). Alignment closes " +
          closed(cider("generated"), cider("gmail"), cider("real")) + " of the CIDEr gap and " +
          closed(mean_r1(arms["generated"]), mean_r1(arms["gmail"]), mean_r1(arms["real"])) +
          " of the gap in mean R@1 between `generated` and `real`.\n\n" + "- f_r names the colour of " +

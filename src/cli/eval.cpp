@@ -91,25 +91,6 @@ void run_classification(Command& c, ClassificationOptions& o) {
          o.out);
 }
 
-struct CaptionOptions {
-  std::string manifest, split, captions, out;
-};
-
-void setup_caption(Command& c, CaptionOptions& o) {
-  c.option("manifest", o.manifest, "the references: all captions of each record")->required();
-  c.option("split", o.split, "only records of this split");
-  c.option("captions", o.captions,
-           "lines {\"id\" or \"image\": .., \"caption\": ..}, as caption run --json prints them")
-      ->required();
-  c.option("out", o.out, "JSON file for the result");
-}
-
-void run_caption(Command&, CaptionOptions& o) {
-  make_parent_dirs(o.out);
-  const Manifest all = read_manifest(o.manifest);
-  report(score_captions(all, o.split, o.captions), o.out);
-}
-
 struct EmbeddingOptions {
   std::string embeddings, other, out;
 };
@@ -165,9 +146,7 @@ void add_eval(Program& program) {
   program.add<ClassificationOptions>(group, "classification",
                                      "zero-shot accuracy on the labels of a manifest, percent",
                                      setup_classification, run_classification);
-  program.add<CaptionOptions>(group, "caption",
-                              "BLEU, ROUGE-L and CIDEr of captions, on words between blanks", setup_caption,
-                              run_caption);
+  add_eval_caption(program, group);
   program.add<EmbeddingOptions>(group, "embedding", "paired cosine, modality gap, alignment, uniformity",
                                 setup_embedding, run_embedding);
 }

@@ -1,111 +1,175 @@
+// gmail eval caption: captions against their references, in the numbers of COCO's evaluation.
 #include "cli/eval_captions.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
-#include <unordered_map>
+#include <iomanip>
+#include <iostream>
 
+#include "cli/eval_caption_input.h"
+#include "cli/eval_report.h"
 #include "core/check.h"
-#include "data/words.h"
-#include "eval/caption_metrics.h"
+#include "eval/caption_suite.h"
 #include "io/files.h"
-#include "io/json.h"
+#include "report/markdown.h"
 
 namespace gmail::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
-std::string normal(const fs::path& path) { return fs::absolute(path).lexically_normal().string(); }
-
-// Finds the record that a line speaks of.
-class RecordFinder {
- public:
-  explicit RecordFinder(const Manifest& manifest) : file_(manifest.file) {
-    for (int64_t i = 0; i < manifest.size(); ++i) {
-      by_id_.emplace(manifest[i].id, i);
-      by_image_.emplace(manifest[i].image, i);
-      by_path_.emplace(normal(manifest.image_path(i)), i);
-    }
-  }
-  [[nodiscard]] int64_t find(Fields& fields) const {
-    const bool has_id = fields.has("id"), has_image = fields.has("image");
-    if (!has_id && !has_image) fields.wrong("id", "the id of a record, or \"image\"");
-    const std::string id = has_id ? fields.text("id") : "", image = has_image ? fields.text("image") : "";
-    if (has_id) {
-      const auto at = by_id_.find(id);
-      if (at == by_id_.end()) fields.wrong("id", "a record of " + file_.string());
-      return at->second;
-    }
-    if (const auto at = by_image_.find(image); at != by_image_.end()) return at->second;
-    const auto at = by_path_.find(normal(image));
-    if (at == by_path_.end()) fields.wrong("image", "an image of " + file_.string());
-    return at->second;
-  }
-
- private:
-  fs::path file_;
-  std::unordered_map<std::string, int64_t> by_id_, by_image_, by_path_;
+struct Options {
+  std::string annotations, results, manifest, split, captions, metrics, cider = "d", out;
+  bool strict = false;
 };
 
-struct Line {
-  std::string caption;
-  int64_t number;
-};
-
-// by record
-std::unordered_map<int64_t, Line> read_captions(const Manifest& manifest, const std::string& file) {
-  const RecordFinder finder(manifest);
-  const std::string all = read_text(file);
-  std::unordered_map<int64_t, Line> lines;
-  std::string_view rest = all;
-  for (int64_t number = 1; !rest.empty(); ++number) {
-    const std::string_view text = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), text.size() + 1));
-    const Json json = parse_json(text, file, number);
-    Fields fields(json, concat(file, ":", number));
-    const int64_t record = finder.find(fields);
-    // an empty caption is a poor one, but it is one
-    if (!fields.has("caption") || !json["caption"].is_string()) fields.wrong("caption", "a string");
-    (void)fields.has("tokens");
-    (void)fields.has("logprob");
-    fields.finish();
-    const auto [at, fresh] = lines.emplace(record, Line{json["caption"].get<std::string>(), number});
-    GMAIL_INPUT(fresh, file, ":", number, ": record \"", manifest[record].id, "\" has a caption in line ",
-                at->second.number);
-  }
-  return lines;
+void setup(Command& c, Options& o) {
+  c.option("annotations", o.annotations, "the references, COCO's JSON: {\"images\", \"annotations\"}");
+  c.option("results", o.results, "the captions, COCO's JSON: [{\"image_id\", \"caption\"}]");
+  c.option("manifest", o.manifest, "instead: the references are all captions of each record");
+  c.option("split", o.split, "with --manifest: only records of this split");
+  c.option("captions", o.captions,
+           "with --manifest: lines {\"id\" or \"image\": .., \"caption\": ..}, as caption run --json prints "
+           "them");
+  c.option("metrics", o.metrics, "only these of bleu,rouge,cider; none: all");
+  c.option("cider", o.cider,
+           "d: CIDEr-D, which COCO's evaluation calls CIDEr; plain: the paper's, also on stems")
+      ->one_of({"d", "plain"});
+  c.flag("strict", o.strict,
+         "a result for an unknown image, a missing image, a duplicate or an empty caption is an error");
+  c.option("out", o.out, "JSON file for the result: overall, per image, counts, what ran");
 }
 
-Words words_of(const std::string& caption) { return caption_words(clean_text(caption)); }
+std::vector<std::string> split_list(const std::string& list) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    parts.push_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+CaptionSuite suite_of(const Options& o) {
+  CaptionSuite suite;
+  suite.plain_cider = o.cider == "plain";
+  if (o.metrics.empty()) return suite;
+  const std::vector<std::pair<std::string, bool*>> known = {
+      {"bleu", &suite.bleu}, {"rouge", &suite.rouge}, {"cider", &suite.cider}};
+  for (const auto& [name, on] : known) *on = false;
+  for (const std::string& name : split_list(o.metrics)) {
+    const auto found = std::find_if(known.begin(), known.end(), [&](auto& k) { return k.first == name; });
+    GMAIL_INPUT(found != known.end(), "--metrics: expected bleu, rouge, cider with commas between, found \"",
+                name, "\"");
+    *found->second = true;
+  }
+  return suite;
+}
+
+CaptionSet read_set(const Options& o) {
+  const bool coco = !o.annotations.empty() || !o.results.empty(),
+             lines = !o.manifest.empty() || !o.captions.empty() || !o.split.empty();
+  GMAIL_INPUT(coco != lines, "expected either --annotations and --results, or --manifest and --captions");
+  GMAIL_INPUT(lines || (!o.annotations.empty() && !o.results.empty()),
+              "expected both --annotations and --results");
+  GMAIL_INPUT(coco || (!o.manifest.empty() && !o.captions.empty()),
+              "expected both --manifest and --captions");
+  return coco ? read_coco_captions(o.annotations, o.results)
+              : read_manifest_captions(o.manifest, o.split, o.captions);
+}
+
+// What is not as it should be in a set: said, or with `strict` an error.
+void judge(const CaptionSet& set, const Noted& empty, bool strict) {
+  std::string all;
+  for (const auto& [what, noted] :
+       {std::pair("results for unknown images", &set.unknown), std::pair("second results", &set.duplicates),
+        std::pair("images without a result", &set.missing),
+        std::pair("images without a reference", &set.unreferenced), std::pair("empty captions", &empty)})
+    if (noted->count > 0) all += (all.empty() ? "" : "; ") + std::string(what) + ": " + noted->text();
+  GMAIL_INPUT(!strict || all.empty(), "--strict: ", all);
+  if (!all.empty()) std::cerr << all << '\n';
+}
+
+// captions without a word, as the tokenizer has them
+Noted empty_captions(const CaptionSet& set, const std::vector<CaptionedImage>& images) {
+  Noted empty;
+  for (size_t i = 0; i < images.size(); ++i)
+    if (images[i].hypothesis.empty()) empty.note(set.images[i].id);
+  return empty;
+}
+
+Result counts_of(const CaptionSet& set, const Noted& empty, const Bleu& b) {
+  int64_t references = 0;
+  for (const CaptionToScore& image : set.images) references += std::ssize(image.references);
+  return {{"images", set.images.size()},
+          {"references", references},
+          {"results", set.results},
+          {"unknown", set.unknown.count},
+          {"duplicates", set.duplicates.count},
+          {"missing", set.missing.count},
+          {"unreferenced", set.unreferenced.count},
+          {"empty", empty.count},
+          {"testlen", b.hypothesis_length},
+          {"reflen", b.reference_length},
+          {"guess", b.guess},
+          {"correct", b.correct}};
+}
+
+Result overall_of(const CaptionScores& scores) {
+  Result out = Result::object();
+  for (const MetricScore& m : scores.metrics) out[m.key] = m.score.mean;
+  return out;
+}
+
+Result per_image_of(const CaptionSet& set, const CaptionScores& scores) {
+  Result out = Result::object();
+  // appended: looking for a key would take as long as there are images
+  Result::object_t::Container& images = out.get_ref<Result::object_t&>();
+  for (size_t i = 0; i < set.images.size(); ++i) {
+    Result one = Result::object();
+    for (const MetricScore& m : scores.metrics) one[m.key] = m.score.each[i];
+    images.emplace_back(set.images[i].id, std::move(one));
+  }
+  return out;
+}
+
+Result settings_of(const Options& o, const CaptionSuite& suite) {
+  Result s{{"references", o.annotations.empty() ? o.manifest : o.annotations},
+           {"captions", o.results.empty() ? o.captions : o.results},
+           {"tokenizer", "PTBTokenizer 3.4.1, lower case, without punctuation"}};
+  if (suite.cider) s["CIDEr"] = suite.plain_cider ? "plain: no clipping, no length penalty" : "CIDEr-D";
+  return s;
+}
+
+void print_scores(const CaptionScores& scores, const Result& counts) {
+  std::cout << counts["images"] << " images, " << counts["references"] << " references\n";
+  for (const MetricScore& m : scores.metrics)
+    std::cout << std::left << std::setw(28) << m.key << fixed(m.score.mean, 4) << '\n';
+}
+
+void run(Command&, Options& o) {
+  const CaptionSuite suite = suite_of(o);
+  make_parent_dirs(o.out);
+  const CaptionSet set = read_set(o);
+  const std::vector<CaptionedImage> images = tokenized(set.images);
+  const Noted empty = empty_captions(set, images);
+  judge(set, empty, o.strict);
+  if (suite.cider && images.size() == 1) std::cerr << "CIDEr of a single image is 0: every word is in it\n";
+  const CaptionScores scores = score_captions(images, suite);
+  const Result overall = overall_of(scores), counts = counts_of(set, empty, scores.counts);
+  Result metrics = Result::array();
+  for (const MetricScore& m : scores.metrics) metrics.push_back(m.key);
+  const Result result{{"metrics", metrics},
+                      {"settings", settings_of(o, suite)},
+                      {"counts", counts},
+                      {"overall", overall},
+                      {"per_image", per_image_of(set, scores)}};
+  if (!o.out.empty()) write_atomically(o.out, result.dump(2) + "\n");
+  print_scores(scores, counts);
+}
 
 }  // namespace
 
-nlohmann::ordered_json score_captions(const Manifest& manifest, const std::string& split,
-                                      const std::string& file) {
-  const auto lines = read_captions(manifest, file);
-  std::vector<CaptionedImage> images;
-  for (int64_t i = 0; i < manifest.size(); ++i) {
-    const Record& r = manifest[i];
-    if (!split.empty() && r.split != split) continue;
-    const auto line = lines.find(i);
-    GMAIL_INPUT(line != lines.end(), file, ": no caption for record \"", r.id, "\" of ",
-                manifest.file.string());
-    CaptionedImage image{words_of(line->second.caption), {}};
-    for (const std::string& reference : r.captions) image.references.push_back(words_of(reference));
-    images.push_back(std::move(image));
-  }
-  GMAIL_INPUT(!images.empty(), manifest.file.string(), ": no record",
-              split.empty() ? "" : " of split \"" + split + "\"");
-  const Bleu b = bleu(images);
-  return {{"tokens", "words"},
-          {"bleu1", 100 * b.score[0]},
-          {"bleu2", 100 * b.score[1]},
-          {"bleu3", 100 * b.score[2]},
-          {"bleu4", 100 * b.score[3]},
-          {"rouge_l", 100 * rouge_l(images).mean},
-          {"cider_d", cider_d(images).mean},
-          {"cider", cider(images).mean},
-          {"images", std::ssize(images)}};
+void add_eval_caption(Program& program, CLI::App& group) {
+  program.add<Options>(group, "caption", "BLEU, ROUGE-L, CIDEr of captions, as COCO's evaluation counts them",
+                       setup, run);
 }
 
 }  // namespace gmail::cli

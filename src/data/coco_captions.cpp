@@ -1,5 +1,6 @@
 #include "data/coco_captions.h"
 
+#include <optional>
 #include <unordered_map>
 
 #include "core/check.h"
@@ -21,7 +22,7 @@ std::string read_id(JsonStream& in) {
 struct Entry {
   std::string file;
   std::vector<std::string> references;
-  bool has_result = false;
+  std::optional<std::string> result;
 };
 
 // The images of the annotations, in the order in which they are first named.
@@ -85,17 +86,12 @@ Annotations read_annotations(const std::filesystem::path& file) {
   return out;
 }
 
-// Sorts a result in: to be scored, or noted.
 void add_result(Caption&& c, Annotations& known, CaptionSet& set) {
   ++set.results;
   const auto found = known.entries.find(c.image);
   if (found == known.entries.end()) return set.unknown.note(c.image);
-  Entry& entry = found->second;
-  if (entry.has_result) return set.duplicates.note(c.image);
-  entry.has_result = true;
-  if (entry.references.empty()) return set.unreferenced.note(c.image);
-  set.images.push_back(
-      {std::move(c.image), std::move(entry.file), std::move(c.text), std::move(entry.references)});
+  if (found->second.result) return set.duplicates.note(c.image);
+  found->second.result = std::move(c.text);
 }
 
 }  // namespace
@@ -120,8 +116,13 @@ CaptionSet read_coco_captions(const std::filesystem::path& annotations,
   for (in.begin_array(); in.next_element();) add_result(read_caption(in), known, set);
   in.finish();
   for (const std::string& id : known.ids) {
-    const Entry& entry = known.entries.at(id);
-    if (!entry.has_result && !entry.references.empty()) set.missing.note(id);
+    Entry& e = known.entries.at(id);
+    if (e.result && !e.references.empty())
+      set.images.push_back({id, std::move(e.file), std::move(*e.result), std::move(e.references)});
+    else if (e.result)
+      set.unreferenced.note(id);
+    else if (!e.references.empty())
+      set.missing.note(id);
   }
   GMAIL_INPUT(!set.images.empty(), results.string(), ": none of its ", set.results,
               " results is for an image with references in ", annotations.string());

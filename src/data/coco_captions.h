@@ -37,9 +37,10 @@ struct CaptionSet {
 };
 
 // Scored is every image that has both a result and a reference, as coco-caption does when it is given the
-// images of the results, in the order of the results. References keep the order of the annotations; all of
-// them count, those with an id that came before too. An image is known if it is in "images", which may be
-// left out, or has an annotation. InputErrors name file, line and field; so does a set with nothing to score.
+// images of the results, and in its order: that of the images in the annotations. References keep the order
+// of the annotations, and all of them count, those with an id that came before too. An image is known if it
+// is in "images", which may be left out, or has an annotation. InputErrors name file, line and field; so
+// does a set with nothing to score.
 [[nodiscard]] CaptionSet read_coco_captions(const std::filesystem::path& annotations,
                                             const std::filesystem::path& results);
 

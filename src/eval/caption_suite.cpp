@@ -1,0 +1,61 @@
+#include "eval/caption_suite.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/check.h"
+#include "eval/ptb_tokenizer.h"
+
+namespace gmail {
+namespace {
+
+// eq. (1) of caption_metrics.h for the corpus, and for each image as a corpus of its own
+void add_bleu(const std::vector<CaptionedImage>& images, CaptionScores& out) {
+  std::array<CaptionScore, 4> scores;
+  for (size_t n = 0; n < scores.size(); ++n) scores[n].mean = out.counts.score[n];
+  for (const CaptionedImage& image : images) {
+    const Bleu one = bleu({image});
+    for (size_t n = 0; n < scores.size(); ++n) scores[n].each.push_back(one.score[n]);
+  }
+  for (size_t n = 0; n < scores.size(); ++n)
+    out.metrics.push_back({concat("Bleu_", n + 1), std::move(scores[n])});
+}
+
+}  // namespace
+
+double CaptionScores::overall(const std::string& key) const {
+  const auto found =
+      std::find_if(metrics.begin(), metrics.end(), [&](const MetricScore& m) { return m.key == key; });
+  GMAIL_CHECK(found != metrics.end(), "[caption_suite] ", key, " was not asked for");
+  return found->score.mean;
+}
+
+std::vector<CaptionedImage> tokenized(const std::vector<CaptionToScore>& images) {
+  // one file of results and one of references, as the reference tool makes them
+  std::vector<std::string> results, references;
+  for (const CaptionToScore& image : images) {
+    results.push_back(image.caption);
+    references.insert(references.end(), image.references.begin(), image.references.end());
+  }
+  std::vector<Words> hypotheses = caption_tokens_of_lines(results);
+  std::vector<Words> lines = caption_tokens_of_lines(references);
+  std::vector<CaptionedImage> out;
+  auto line = lines.begin();
+  for (size_t i = 0; i < images.size(); ++i) {
+    const auto end = line + std::ssize(images[i].references);
+    out.push_back({std::move(hypotheses[i]), {std::move_iterator(line), std::move_iterator(end)}});
+    line = end;
+  }
+  return out;
+}
+
+CaptionScores score_captions(const std::vector<CaptionedImage>& images, const CaptionSuite& suite) {
+  CaptionScores out;
+  out.counts = bleu(images);
+  if (suite.bleu) add_bleu(images, out);
+  if (suite.rouge) out.metrics.push_back({"ROUGE_L", rouge_l(images)});
+  if (suite.cider) out.metrics.push_back({"CIDEr", suite.plain_cider ? cider(images) : cider_d(images)});
+  return out;
+}
+
+}  // namespace gmail
