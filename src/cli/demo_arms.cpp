@@ -49,7 +49,9 @@ nlohmann::json score_captions(const std::vector<std::string>& captions, const Ma
     images.push_back({test[i].id, test[i].image, caption, test[i].captions});
     right += same_objects(caption, test[i].captions.front()) ? 1 : 0;
   }
-  const CaptionScores scores = gmail::score_captions(tokenized(images), {});
+  CaptionSuite suite;
+  suite.meteor_options.wordnet = find_wordnet();
+  const CaptionScores scores = gmail::score_captions(tokenized(images), suite);
   nlohmann::json all = nlohmann::json::object();
   for (const MetricScore& m : scores.metrics) all[m.key] = m.score.mean;
   return {{"cider", scores.overall("CIDEr")},

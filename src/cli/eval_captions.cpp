@@ -5,6 +5,7 @@
 #include <iomanip>
 #include <iostream>
 
+#include "cli/eval_caption_clip.h"
 #include "cli/eval_caption_input.h"
 #include "cli/eval_report.h"
 #include "core/check.h"
@@ -17,7 +18,9 @@ namespace {
 
 struct Options {
   std::string annotations, results, manifest, split, captions, metrics, cider = "d", out;
-  bool strict = false;
+  std::string wordnet, paraphrases, word_vectors, spice, clip, images;
+  double spice_timeout = 3600;
+  bool strict = false, wmd_normalize = false;
 };
 
 void setup(Command& c, Options& o) {
@@ -28,10 +31,24 @@ void setup(Command& c, Options& o) {
   c.option("captions", o.captions,
            "with --manifest: lines {\"id\" or \"image\": .., \"caption\": ..}, as caption run --json prints "
            "them");
-  c.option("metrics", o.metrics, "only these of bleu,rouge,cider; none: all");
-  c.option("cider", o.cider,
-           "d: CIDEr-D, which COCO's evaluation calls CIDEr; plain: the paper's, also on stems")
+  c.option("metrics", o.metrics,
+           "only these of bleu,meteor,rouge,cider,wmd,spice,clipscore; none: the first four, and those whose "
+           "files are given");
+  c.option("cider", o.cider, "d: CIDEr-D, which COCO's evaluation calls CIDEr; plain: the paper's")
       ->one_of({"d", "plain"});
+  c.option("wordnet", o.wordnet,
+           "METEOR: folder of WordNet's data files, or none; without it: where the system keeps them, if it "
+           "does");
+  c.option("paraphrases", o.paraphrases,
+           "METEOR: its paraphrase table, unpacked; without it: no paraphrases");
+  c.option("word-vectors", o.word_vectors, "WMD: vectors in word2vec's binary or text form, or GloVe's");
+  c.flag("wmd-normalize", o.wmd_normalize, "WMD: vectors of length 1; without it: as the file has them");
+  c.option("spice", o.spice, "SPICE: folder of its authors' program, spice-1.0.jar and lib/; needs Java");
+  c.option("spice-timeout", o.spice_timeout, "SPICE: seconds after which the program is stopped");
+  c.option("clip", o.clip, "CLIPScore and RefCLIPScore: CLIP folder; published numbers are of ViT-B/32");
+  c.option("images", o.images,
+           "CLIPScore: folder of the images, with COCO's names or those of the annotations; a manifest names "
+           "its own");
   c.flag("strict", o.strict,
          "a result for an unknown image, a missing image, a duplicate or an empty caption is an error");
   c.option("out", o.out, "JSON file for the result: overall, per image, counts, what ran");
@@ -47,20 +64,48 @@ std::vector<std::string> split_list(const std::string& list) {
   return parts;
 }
 
-CaptionSuite suite_of(const Options& o) {
+struct Plan {
   CaptionSuite suite;
-  suite.plain_cider = o.cider == "plain";
-  if (o.metrics.empty()) return suite;
-  const std::vector<std::pair<std::string, bool*>> known = {
-      {"bleu", &suite.bleu}, {"rouge", &suite.rouge}, {"cider", &suite.cider}};
-  for (const auto& [name, on] : known) *on = false;
-  for (const std::string& name : split_list(o.metrics)) {
-    const auto found = std::find_if(known.begin(), known.end(), [&](auto& k) { return k.first == name; });
-    GMAIL_INPUT(found != known.end(), "--metrics: expected bleu, rouge, cider with commas between, found \"",
-                name, "\"");
-    *found->second = true;
+  bool clip_score = false;
+};
+
+// What runs: what --metrics names, or all that can.
+Plan plan_of(const Options& o) {
+  Plan plan;
+  CaptionSuite& s = plan.suite;
+  struct Metric {
+    std::string name;
+    bool* on;
+    std::string needs, given;  // the flag that brings its file
+  };
+  const std::vector<Metric> known = {{"bleu", &s.bleu, "", ""},
+                                     {"meteor", &s.meteor, "", ""},
+                                     {"rouge", &s.rouge, "", ""},
+                                     {"cider", &s.cider, "", ""},
+                                     {"wmd", &s.wmd, "--word-vectors", o.word_vectors},
+                                     {"spice", &s.spice, "--spice", o.spice},
+                                     {"clipscore", &plan.clip_score, "--clip", o.clip}};
+  for (const Metric& m : known) *m.on = o.metrics.empty() && (m.needs.empty() || !m.given.empty());
+  if (!o.metrics.empty())
+    for (const std::string& name : split_list(o.metrics)) {
+      const auto found = std::find_if(known.begin(), known.end(), [&](auto& m) { return m.name == name; });
+      GMAIL_INPUT(found != known.end(), "--metrics: unknown \"", name,
+                  "\"; known are bleu, meteor, rouge, cider, wmd, spice, clipscore, with commas between");
+      *found->on = true;
+    }
+  for (const Metric& m : known) {
+    GMAIL_INPUT(!*m.on || m.needs.empty() || !m.given.empty(), "--metrics: ", m.name, " needs ", m.needs);
+    GMAIL_INPUT(*m.on || m.given.empty(), m.needs, " is given, and --metrics leaves ", m.name, " out");
   }
-  return suite;
+  s.plain_cider = o.cider == "plain";
+  s.meteor_options.paraphrases = o.paraphrases;
+  if (o.wordnet != "none")
+    s.meteor_options.wordnet = o.wordnet.empty() ? find_wordnet() : std::filesystem::path(o.wordnet);
+  s.word_vectors = o.word_vectors;
+  s.unit_vectors = o.wmd_normalize;
+  s.spice_options = {o.spice, o.spice_timeout};
+  GMAIL_INPUT(o.spice_timeout > 0, "--spice-timeout: expected seconds, found ", o.spice_timeout);
+  return plan;
 }
 
 CaptionSet read_set(const Options& o) {
@@ -130,11 +175,27 @@ Result per_image_of(const CaptionSet& set, const CaptionScores& scores) {
   return out;
 }
 
-Result settings_of(const Options& o, const CaptionSuite& suite) {
+Result or_none(const std::filesystem::path& path) { return path.empty() ? Result() : Result(path.string()); }
+
+Result settings_of(const Options& o, const Plan& plan, const CaptionScores& scores) {
+  const CaptionSuite& suite = plan.suite;
   Result s{{"references", o.annotations.empty() ? o.manifest : o.annotations},
            {"captions", o.results.empty() ? o.captions : o.results},
            {"tokenizer", "PTBTokenizer 3.4.1, lower case, without punctuation"}};
   if (suite.cider) s["CIDEr"] = suite.plain_cider ? "plain: no clipping, no length penalty" : "CIDEr-D";
+  if (suite.meteor)
+    s["METEOR"] = {{"wordnet", or_none(suite.meteor_options.wordnet)},
+                   {"paraphrases", or_none(suite.meteor_options.paraphrases)}};
+  if (suite.wmd)
+    s["WMD"] = {{"vectors", o.word_vectors},
+                {"dimension", scores.dimension},
+                {"unit_length", suite.unit_vectors},
+                {"words", scores.words},
+                {"words_with_vector", scores.words_with_vector}};
+  if (suite.spice) s["SPICE"] = {{"folder", o.spice}};
+  if (plan.clip_score)
+    s["CLIPScore"] = {
+        {"model", o.clip}, {"prefix", kClipScorePrefix}, {"note", "published numbers are of CLIP ViT-B/32"}};
   return s;
 }
 
@@ -144,20 +205,30 @@ void print_scores(const CaptionScores& scores, const Result& counts) {
     std::cout << std::left << std::setw(28) << m.key << fixed(m.score.mean, 4) << '\n';
 }
 
-void run(Command&, Options& o) {
-  const CaptionSuite suite = suite_of(o);
+void run(Command& c, Options& o) {
+  const Plan plan = plan_of(o);
   make_parent_dirs(o.out);
-  const CaptionSet set = read_set(o);
+  CaptionSet set = read_set(o);
+  GMAIL_INPUT(!plan.clip_score || o.manifest.empty() == !o.images.empty(),
+              "--clip needs --images with --annotations, and goes without it with --manifest");
+  if (plan.clip_score && !o.images.empty()) find_images(o.images, set);
   const std::vector<CaptionedImage> images = tokenized(set.images);
   const Noted empty = empty_captions(set, images);
   judge(set, empty, o.strict);
-  if (suite.cider && images.size() == 1) std::cerr << "CIDEr of a single image is 0: every word is in it\n";
-  const CaptionScores scores = score_captions(images, suite);
+  if (plan.suite.cider && images.size() == 1)
+    std::cerr << "CIDEr of a single image is 0: every word is in it\n";
+  ClipScores clip;
+  if (plan.clip_score) clip = score_with_clip(c.ctx(), o.clip, set);
+  CaptionScores scores = score_captions(images, plan.suite);
+  if (plan.clip_score) {
+    scores.metrics.push_back({"CLIPScore", std::move(clip.clip)});
+    scores.metrics.push_back({"RefCLIPScore", std::move(clip.reference)});
+  }
   const Result overall = overall_of(scores), counts = counts_of(set, empty, scores.counts);
   Result metrics = Result::array();
   for (const MetricScore& m : scores.metrics) metrics.push_back(m.key);
   const Result result{{"metrics", metrics},
-                      {"settings", settings_of(o, suite)},
+                      {"settings", settings_of(o, plan, scores)},
                       {"counts", counts},
                       {"overall", overall},
                       {"per_image", per_image_of(set, scores)}};
@@ -168,8 +239,8 @@ void run(Command&, Options& o) {
 }  // namespace
 
 void add_eval_caption(Program& program, CLI::App& group) {
-  program.add<Options>(group, "caption", "BLEU, ROUGE-L, CIDEr of captions, as COCO's evaluation counts them",
-                       setup, run);
+  program.add<Options>(group, "caption",
+                       "captions in the numbers of COCO's evaluation; WMD, SPICE, CLIPScore", setup, run);
 }
 
 }  // namespace gmail::cli

@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "eval/ptb_tokenizer.h"
+#include "eval/wmd.h"
 
 namespace gmail {
 namespace {
@@ -19,6 +20,16 @@ void add_bleu(const std::vector<CaptionedImage>& images, CaptionScores& out) {
   }
   for (size_t n = 0; n < scores.size(); ++n)
     out.metrics.push_back({concat("Bleu_", n + 1), std::move(scores[n])});
+}
+
+void add_wmd(const std::vector<CaptionedImage>& images, const CaptionSuite& suite, CaptionScores& out) {
+  const std::unordered_set<std::string> words = wmd_vocabulary(images);
+  WordVectors vectors = WordVectors::read(suite.word_vectors, words);
+  if (suite.unit_vectors) vectors.normalise();
+  out.dimension = vectors.dimension();
+  out.words = std::ssize(words);
+  out.words_with_vector = vectors.size();
+  out.metrics.push_back({"WMD", wmd(images, vectors)});
 }
 
 }  // namespace
@@ -50,11 +61,18 @@ std::vector<CaptionedImage> tokenized(const std::vector<CaptionToScore>& images)
 }
 
 CaptionScores score_captions(const std::vector<CaptionedImage>& images, const CaptionSuite& suite) {
+  if (suite.spice) check_spice(suite.spice_options);
   CaptionScores out;
   out.counts = bleu(images);
   if (suite.bleu) add_bleu(images, out);
+  if (suite.meteor) {
+    const Meteor meteor(suite.meteor_options);
+    out.metrics.push_back({meteor.name(), meteor.score(images)});
+  }
   if (suite.rouge) out.metrics.push_back({"ROUGE_L", rouge_l(images)});
   if (suite.cider) out.metrics.push_back({"CIDEr", suite.plain_cider ? cider(images) : cider_d(images)});
+  if (suite.wmd) add_wmd(images, suite, out);
+  if (suite.spice) out.metrics.push_back({"SPICE", spice(images, suite.spice_options)});
   return out;
 }
 
