@@ -1,5 +1,5 @@
-// Protects gmail eval caption: the reference tool's scores on its own files, what is said of a set that is not
-// whole, --strict, and files of every bad kind.
+// Protects gmail eval caption: the reference tool's scores on its own files, what is said of a set that is
+// not whole, --strict, and files of every bad kind.
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -14,7 +14,8 @@ namespace {
 
 const char* const kTwo = R"({"images": [{"id": 1}, {"id": "2"}, {"id": 3}], "annotations": [
   {"image_id": "1", "id": 1, "caption": "A red ball lies on the sand."},
-  {"image_id": 2, "id": 2, "caption": "a large blue cube"}, {"image_id": 1, "id": 1, "caption": "one ball"}]})";
+  {"image_id": 2, "id": 2, "caption": "a large blue cube"},
+  {"image_id": 1, "id": 1, "caption": "one ball"}]})";
 const char* const kBoth = R"([{"image_id": 1, "caption": "a red ball lies on the sand"},
                               {"image_id": "2", "caption": "a large blue cube !"}])";
 

@@ -1,5 +1,5 @@
-// Protects SPICE by the user's program: what it is given and how its answer is read, and that every way in which
-// it can fail is said. A small script stands for java.
+// Protects SPICE by the user's program: what it is given and how its answer is read, and that every way in
+// which it can fail is said. A small script stands for java.
 #include "catch.h"
 
 #include <chrono>
@@ -60,7 +60,8 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 
 TEST_CASE("spice: what the program is given, and its answer in another order") {
   const Java java(R"(cp "$4" "$(dirname "$0")/in.json"; echo "$@" >"$(dirname "$0")/said"
-echo '[{"image_id": 1, "scores": {"All": {"f": 0.25, "pr": 1}}}, {"image_id": 0, "scores": {"All": {"f": 1}}}]' >"$6")");
+echo '[{"image_id": 1, "scores": {"All": {"f": 0.25, "pr": 1}}},
+       {"image_id": 0, "scores": {"All": {"f": 1}}}]' >"$6")");
   const CaptionScore s = java.score();
   CHECK(s.each == std::vector<double>{1, 0.25});
   CHECK(s.mean == 0.625);
