@@ -1,8 +1,10 @@
-// gmail convert clip: a CLIP model between the forms of folder that the field has.
+// gmail convert clip: a CLIP model between the forms of folder that the field has. gmail convert clipcap: a
+// captioner of ClipCap's code into a folder of ours.
 #include <iostream>
 
 #include "cli/commands.h"
 #include "gmail/convert_clip.h"
+#include "gmail/convert_clipcap.h"
 #include "train/progress.h"
 
 namespace gmail::cli {
@@ -45,12 +47,33 @@ void run(Command&, Options& o) {
             << report.weights.string() << '\n';
 }
 
+struct CaptionerFolders {
+  std::string in, out;
+};
+
+void setup_clipcap(Command& c, CaptionerFolders& o) {
+  c.argument("in", o.in, "folder with config.json and model.safetensors, the original's names");
+  c.option("out", o.out, "folder to write")->required();
+}
+
+void run_clipcap(Command&, CaptionerFolders& o) {
+  GMAIL_INPUT(!o.in.empty(), "expected a captioner to convert: gmail convert clipcap FOLDER --out DIR");
+  const ClipCapReport report = convert_clipcap(o.in, o.out);
+  std::cout << "convert clipcap: " << count_text(report.params) << " parameters, "
+            << count_text(report.mapper_params) << " of them in the " << name_of(report.config.mapper)
+            << " mapper, prefix of " << report.config.prefix_length
+            << (report.config.normalize_prefix ? ", embeddings of unit length, " : ", ")
+            << (report.vocabulary ? "with" : "without") << " a vocabulary, " << o.out << '\n';
+}
+
 }  // namespace
 
 void add_convert(Program& program) {
   CLI::App& convert = program.group("convert", "models from one form of file to another");
   program.add<Options>(convert, "clip", "CLIP between Hugging Face's, OpenAI's and open_clip's form", setup,
                        run);
+  program.add<CaptionerFolders>(convert, "clipcap", "a captioner of ClipCap's code into a captioner folder",
+                                setup_clipcap, run_clipcap);
 }
 
 }  // namespace gmail::cli

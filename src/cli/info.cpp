@@ -64,8 +64,9 @@ void show_captioner(const fs::path& folder, const Json& config) {
   const ClipCapConfig c = ClipCapConfig::from_json(config, (folder / "config.json").string());
   const SafetensorsFile weights(folder / "model.safetensors");
   line("captioner", folder.string());
-  line("mapper", concat("MLP from ", c.clip_dim, " numbers", c.normalize_prefix ? " of unit length" : "",
-                        " to ", c.prefix_length, " vectors"));
+  line("mapper",
+       concat(c.mapper == MapperKind::mlp ? "MLP from " : "transformer from ", c.clip_dim, " numbers",
+              c.normalize_prefix ? " of unit length" : "", " to ", c.prefix_length, " vectors"));
   line("", count_params(weights, {"clip_project."}));
   line("decoder", gpt2_text(c.gpt));
   line("total", count_params(weights, {""}));

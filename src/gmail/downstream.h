@@ -20,12 +20,26 @@ struct EmbeddedPairs {
   std::vector<std::string> captions;
 };
 
+// What of a captioner learns. mapper: GPT-2 is frozen, no gradient of a weight of it is computed. lora: the
+// mapper and LoRA updates of GPT-2's matrices, which are merged into them at the end.
+enum class Trained : uint8_t { all, mapper, lora };
+[[nodiscard]] Trained trained_from(const std::string& name, const std::string& where);
+
 struct CaptionerOptions {
   ClipCapConfig model;  // clip_dim, vocab and end_id are filled in from the data and tokenizer
+  std::filesystem::path
+      decoder;  // GPT-2's folder; "": one of model.gpt's sizes, from scratch, all of it trained
+  Trained trained = Trained::all;
+  int64_t lora_rank = 8;
+  double lora_alpha = 16;  // the update is scaled by alpha / rank
+  bool lora_mlp = false;   // of mlp.c_fc and mlp.c_proj too, not of attn.c_attn and attn.c_proj alone
+  double dropout = 0;      // of GPT-2 while it is trained, see Gpt2Config; not with train.cuda_graph
+  int64_t max_tokens = 0;  // longer captions are cut; 0: at the last position of the decoder
   int64_t batch = 64;
   TrainOptions train;
 };
-// Writes config.json, model.safetensors, vocab.json, merges.txt into options.train.out.
+// Writes config.json, model.safetensors, vocab.json, merges.txt into options.train.out. model.released needs
+// a vocabulary in which "." is the token 13, GPT-2's: its rule of decoding stops there.
 TrainReport train_captioner(const Context& ctx, const Tokenizer& tokenizer, const EmbeddedPairs& data,
                             const CaptionerOptions& options);
 

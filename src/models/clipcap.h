@@ -1,24 +1,15 @@
 // ClipCap (Mokady et al. 2021, arXiv:2111.09734): an image embedding becomes a prefix of k vectors, and a
 // language model continues it with the caption.
-//   (1)  prefix = reshape(W2 tanh(W1 e + b1) + b2, (k, C))          the MLP mapper, clip_project.model.0 and
-//     .2
+//   (1)  prefix = mapper(e)   (k, C)                                                       clipcap_mapper.h
 //   (2)  L = -1/n sum over caption tokens of log p(w_i | prefix, w_<i),   the end token is the last target
+//   (3)  released: the sum is over the caption tokens with w_i != 0 alone, as the original's code pads with 0
+//        and ignores it; nothing says where a caption ends
 // Inputs are [prefix; w_1 .. w_n]; the logits at positions k-1 .. k+n-1 predict w_1 .. w_n, end.
 #pragma once
 
-#include "models/gpt2.h"
+#include "models/clipcap_mapper.h"
 
 namespace gmail {
-
-struct ClipCapConfig {
-  int64_t clip_dim = 0, prefix_length = 10;
-  bool normalize_prefix =
-      false;  // divide the embedding by its norm first; the same in training and inference
-  int32_t end_id = 0;
-  Gpt2Config gpt;
-  [[nodiscard]] static ClipCapConfig from_json(const nlohmann::json& json, const std::string& file);
-  [[nodiscard]] nlohmann::json to_json() const;
-};
 
 struct DecodeOptions {
   int beams = 1;  // 1: greedy
@@ -29,7 +20,7 @@ struct DecodeOptions {
 // The captions of a batch as the model reads them, int32.
 struct CaptionBatch {
   Tensor ids;            // (B, T) w_1 .. w_n, then filler that no loss sees
-  Tensor targets, mask;  // (B (T + 1)) w_1 .. w_n, end; 1 where there is one
+  Tensor targets, mask;  // (B (T + 1)) w_1 .. w_n, end; 1 where one counts, eq. (2) or (3)
   void put(const Context& ctx, const CaptionBatch& batch);  // `batch` here, see Context::put
 };
 
@@ -40,19 +31,22 @@ struct Decoded {
 
 struct ClipCap {
   ClipCapConfig config;
-  Linear mapper_in, mapper_out;
+  Mapper mapper;
   Gpt2 gpt;
 
-  ClipCap() = default;
   explicit ClipCap(const ClipCapConfig& clipcap_config);
+  ClipCap(const ClipCapConfig& clipcap_config, Gpt2 decoder);  // config.gpt becomes the decoder's
   void init(uint64_t seed);
-  [[nodiscard]] ParamList params();
+  void init_mapper(uint64_t seed);
+  [[nodiscard]] ParamList params();  // the mapper's first
 
   [[nodiscard]] Var prefix(Tape& tape, const Var& embeddings);  // (B, clip_dim) -> (B, k, C), eq. (1)
   // captions: token ids without specials
   [[nodiscard]] CaptionBatch batch(const std::vector<std::vector<int32_t>>& captions) const;
-  // mean over all caption tokens and end tokens of the batch, eq. (2)
-  [[nodiscard]] Var loss(Tape& tape, const Var& embeddings, const CaptionBatch& captions);
+  // mean over all caption tokens and end tokens of the batch, eq. (2), or of eq. (3); the key is of GPT-2's
+  // dropout, if it has any
+  [[nodiscard]] Var loss(Tape& tape, const Var& embeddings, const CaptionBatch& captions,
+                         const DropoutKey& key = {});
   [[nodiscard]] Var loss(Tape& tape, const Var& embeddings,
                          const std::vector<std::vector<int32_t>>& captions);
   // Greedy or beam search with a key-value cache; finished beams are ranked by logprob / length. Each row's

@@ -93,16 +93,29 @@ Tensor append(Tape& tape, const Tensor& cache, const Var& rows) {
 }
 }  // namespace
 
-Var Gpt2Block::forward(Tape& tape, const Var& x, const Remember& remember) {
+Var Gpt2Block::forward(Tape& tape, const Var& x, const Remember& remember, double dropout_p,
+                       const DropoutKey& key) {
   const int64_t C = x.size(-1);
   const Var qkv = c_attn.forward(tape, ln_1.forward(tape, x));  // (B, T, 3C)
   const Var q = slice(tape, qkv, 2, 0, C);
   Var k = slice(tape, qkv, 2, C, 2 * C), v = slice(tape, qkv, 2, 2 * C, 3 * C);
   const AttentionMask mask = remember(k, v);
   const Var mixed = attention(tape, q, k, v, heads, mask);
-  const Var attended = c_proj.forward(tape, mixed, x);
-  return mlp_forward(tape, mlp_c_fc, mlp_c_proj, ln_2.forward(tape, attended), Activation::gelu_tanh,
-                     attended);
+  const auto mlp_of = [&](const Var& attended, const Var& residual) {
+    return mlp_forward(tape, mlp_c_fc, mlp_c_proj, ln_2.forward(tape, attended), Activation::gelu_tanh,
+                       residual);
+  };
+  if (dropout_p == 0 || !tape.training()) {  // the products add their residuals
+    const Var attended = c_proj.forward(tape, mixed, x);
+    return mlp_of(attended, attended);
+  }
+  const Var attended = add(tape, x, dropout(tape, c_proj.forward(tape, mixed), dropout_p, key));
+  const DropoutKey next{key.seed, key.step, key.index + 1};
+  return add(tape, attended, dropout(tape, mlp_of(attended, Var()), dropout_p, next));
+}
+
+void Gpt2Block::each_linear(const std::function<void(Linear&)>& f) {
+  for (Linear* l : {&c_attn, &c_proj, &mlp_c_fc, &mlp_c_proj}) f(*l);
 }
 
 void Gpt2Block::collect(ParamList& params) {
@@ -122,10 +135,7 @@ Gpt2::Gpt2(const Gpt2Config& c)
   for (int64_t i = 0; i < c.n_layer; ++i) h.emplace_back("h." + std::to_string(i), c);
 }
 
-namespace {
-
-// h.N.attn.bias and h.N.attn.masked_bias: the causal mask, which old programs saved with the weights.
-bool is_mask(std::string name) {
+bool is_gpt2_mask(std::string name) {
   if (!name.starts_with("h.")) return false;
   name.erase(0, name.find_first_not_of("0123456789", 2));
   return name == ".attn.bias" || name == ".attn.masked_bias";
@@ -137,8 +147,6 @@ void check_tied(const TensorFiles& files, const std::string& head, const std::st
   GMAIL_INPUT(a.shape() == b.shape() && std::ranges::equal(a.span<float>(), b.span<float>()),
               files.path().string(), ": ", head, " differs from ", table, ": only a tied head is supported");
 }
-
-}  // namespace
 
 Gpt2 Gpt2::load(const std::filesystem::path& folder, Device device) {
   const std::filesystem::path file = folder / "config.json";
@@ -152,7 +160,7 @@ Gpt2 Gpt2::load(const std::filesystem::path& folder, Device device) {
   const std::string prefix = files.has("transformer.wte.weight") ? "transformer." : "";
   check_tied(files, "lm_head.weight", prefix + "wte.weight");
   files.leave_out([&](const std::string& name) {
-    return name == "lm_head.weight" || (name.starts_with(prefix) && is_mask(name.substr(prefix.size())));
+    return name == "lm_head.weight" || (name.starts_with(prefix) && is_gpt2_mask(name.substr(prefix.size())));
   });
   for (const std::string& name : files.names())
     GMAIL_INPUT(name.starts_with(prefix), files.path().string(),
@@ -164,7 +172,7 @@ Gpt2 Gpt2::load(const std::filesystem::path& folder, Device device) {
 
 Var Gpt2::embed(Tape& tape, const Tensor& ids) { return embedding(tape, wte.on(tape), ids); }
 
-Var Gpt2::hidden(Tape& tape, const Var& embedded, KvCache* cache) {
+Var Gpt2::hidden(Tape& tape, const Var& embedded, KvCache* cache, const DropoutKey& key) {
   const int64_t T = embedded.size(1), past = cache != nullptr ? cache->length() : 0;
   GMAIL_CHECK(past + T <= config.n_positions, "[gpt2] ", past + T, " positions, the model has ",
               config.n_positions);
@@ -175,14 +183,17 @@ Var Gpt2::hidden(Tape& tape, const Var& embedded, KvCache* cache) {
     cache->v.resize(h.size());
   }
   Var x = add(tape, embedded, slice(tape, wpe.on(tape), 0, past, past + T));
-  for (size_t i = 0; i < h.size(); ++i)
-    x = h[i].forward(tape, x, [&](Var& k, Var& v) -> AttentionMask {
+  x = dropout(tape, x, config.dropout, key);
+  for (size_t i = 0; i < h.size(); ++i) {
+    const auto remember = [&](Var& k, Var& v) -> AttentionMask {
       if (cache != nullptr) {
         k = Var(cache->k[i] = append(tape, cache->k[i], k));
         v = Var(cache->v[i] = append(tape, cache->v[i], v));
       }
       return {.causal = true, .keys = {}};
-    });
+    };
+    x = h[i].forward(tape, x, remember, config.dropout, {key.seed, key.step, key.index + 1 + 2 * i});
+  }
   return ln_f.forward(tape, x);
 }
 
@@ -200,6 +211,10 @@ void Gpt2::init(uint64_t seed) {
     init_normal(block.c_proj.weight, residual, seed);
     init_normal(block.mlp_c_proj.weight, residual, seed);
   }
+}
+
+void Gpt2::each_linear(const std::function<void(Linear&)>& f) {
+  for (Gpt2Block& block : h) block.each_linear(f);
 }
 
 void Gpt2::collect(ParamList& params) {

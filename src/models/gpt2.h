@@ -8,6 +8,7 @@
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 
+#include "io/tensor_files.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
 
@@ -18,7 +19,8 @@ namespace gmail {
 struct Gpt2Config {
   int64_t vocab_size = 0, n_positions = 0, n_embd = 0, n_layer = 0;
   int n_head = 0;
-  double layer_norm_epsilon = 1e-5, dropout = 0;
+  double layer_norm_epsilon = 1e-5;
+  double dropout = 0;  // in training, of the embedded inputs and of what each block adds; not in config.json
   [[nodiscard]] static Gpt2Config from_json(const nlohmann::json& json, const std::string& file);
   [[nodiscard]] nlohmann::json to_json() const;
 };
@@ -41,8 +43,11 @@ struct Gpt2Block {
   int heads = 1;
   Gpt2Block() = default;
   Gpt2Block(const std::string& name, const Gpt2Config& config);
-  [[nodiscard]] Var forward(Tape& tape, const Var& x, const Remember& remember);  // x (B, T, C)
+  // x (B, T, C); dropout has two numbers for this block, key.index and the next
+  [[nodiscard]] Var forward(Tape& tape, const Var& x, const Remember& remember, double dropout_p = 0,
+                            const DropoutKey& key = {});
   void collect(ParamList& params);
+  void each_linear(const std::function<void(Linear&)>& f);
 };
 
 struct Gpt2 {
@@ -59,10 +64,18 @@ struct Gpt2 {
   [[nodiscard]] static Gpt2 load(const std::filesystem::path& folder, Device device = Device::cpu);
   [[nodiscard]] Var embed(Tape& tape, const Tensor& ids);  // (B, T) int32 -> (B, T, C), without positions
   // embedded inputs (B, T, C) at positions cache length .. -> hidden states after ln_f (B, T, C)
-  [[nodiscard]] Var hidden(Tape& tape, const Var& embedded, KvCache* cache = nullptr);
+  [[nodiscard]] Var hidden(Tape& tape, const Var& embedded, KvCache* cache = nullptr,
+                           const DropoutKey& key = {});
   [[nodiscard]] Var logits(Tape& tape, const Var& hidden);  // (..., C) -> (..., V)
   void init(uint64_t seed);  // N(0, 0.02), residual ends N(0, 0.02 / sqrt(2 L))
   void collect(ParamList& params);
+  void each_linear(const std::function<void(Linear&)>& f);  // of all blocks
 };
+
+// For who reads GPT-2 under another prefix. Is it h.N.attn.bias or h.N.attn.masked_bias, the causal mask that
+// old programs saved with the weights?
+[[nodiscard]] bool is_gpt2_mask(std::string name);
+// InputError if there is a head of its own, different from the token table
+void check_tied(const TensorFiles& files, const std::string& head, const std::string& table);
 
 }  // namespace gmail
