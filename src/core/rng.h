@@ -27,7 +27,8 @@ enum class Purpose : uint8_t {
   caption_choice,
   test,
   bench,
-  audit
+  audit,
+  caption_token
 };
 
 using PhiloxBlock = std::array<uint32_t, 4>;

@@ -1,5 +1,5 @@
-// Greedy and beam search for captions, for batch after batch. On the CPU the cache has a row for each live
-// beam and grows; on a GPU it has a fixed size and a row for each beam of each image (models/gpt2_steps.h),
+// Captions by the rules of models/caption_search.h, for batch after batch. On the CPU the cache has a row
+// for each open beam and grows; on a GPU it has a fixed size and a row for each beam of each image (models/gpt2_steps.h),
 // so that its steps can be CUDA graphs, which the next batch of the same size uses again.
 #pragma once
 
@@ -11,14 +11,6 @@
 
 namespace gmail {
 
-struct CaptionBeam {
-  Decoded text;
-  int64_t row = 0;  // its row in the cache
-};
-struct CaptionSearch {  // of an image
-  std::vector<CaptionBeam> live, done;
-};
-
 class CaptionDecoder {
  public:
   CaptionDecoder(const Context& ctx, ClipCap& model, const DecodeOptions& options);  // both outlive it
@@ -27,8 +19,10 @@ class CaptionDecoder {
 
  private:
   using Searches = std::vector<CaptionSearch>;
-  // the logits after the newest token of every live beam; beam.row becomes its row in them
+  [[nodiscard]] std::vector<Decoded> search(const Tensor& prefixes, const std::vector<uint64_t>& streams);
+  // the logits after the newest token of every open beam; beam.row becomes its row in them
   [[nodiscard]] Tensor grow(Searches& searches, KvCache& cache) const;
+  [[nodiscard]] Tensor read_again(Searches& searches, const Tensor& prefixes) const;
   [[nodiscard]] Tensor step(Searches& searches, Gpt2Steps& steps) const;
   [[nodiscard]] Gpt2Steps& begin(Searches& searches, const KvCache& prefix);
   [[nodiscard]] Tensor last_logits(Tape& tape, const Var& hidden) const;

@@ -7,26 +7,16 @@
 // Inputs are [prefix; w_1 .. w_n]; the logits at positions k-1 .. k+n-1 predict w_1 .. w_n, end.
 #pragma once
 
+#include "models/caption_search.h"
 #include "models/clipcap_mapper.h"
 
 namespace gmail {
-
-struct DecodeOptions {
-  int beams = 1;  // 1: greedy
-  int64_t min_length = 0, max_length = 32;
-  bool cuda_graph = false;  // on a GPU: a step is recorded once and launched as one: the same bits
-};
 
 // The captions of a batch as the model reads them, int32.
 struct CaptionBatch {
   Tensor ids;            // (B, T) w_1 .. w_n, then filler that no loss sees
   Tensor targets, mask;  // (B (T + 1)) w_1 .. w_n, end; 1 where one counts, eq. (2) or (3)
   void put(const Context& ctx, const CaptionBatch& batch);  // `batch` here, see Context::put
-};
-
-struct Decoded {
-  std::vector<int32_t> tokens;  // without the end token
-  double logprob = 0;           // sum over the tokens and the end token
 };
 
 struct ClipCap {
@@ -49,8 +39,8 @@ struct ClipCap {
                          const DropoutKey& key = {});
   [[nodiscard]] Var loss(Tape& tape, const Var& embeddings,
                          const std::vector<std::vector<int32_t>>& captions);
-  // Greedy or beam search with a key-value cache; finished beams are ranked by logprob / length. Each row's
-  // result is independent of the batch it is in.
+  // A caption for each row by a rule of models/caption_search.h. A row's result is independent of the batch
+  // that it is in and of its place there.
   [[nodiscard]] std::vector<Decoded> decode(const Context& ctx, const Tensor& embeddings,
                                             const DecodeOptions& options);
   // the same from prefixes (B, k, C)
