@@ -4,6 +4,7 @@
 #include <iostream>
 #include <unordered_set>
 
+#include "cli/encoders.h"
 #include "core/rng.h"
 
 namespace gmail::cli {
@@ -31,12 +32,13 @@ int64_t caption_choice(const std::string& text) {
 EmbeddedPairs real_data(const Command& c, const ArmFlags& f, ClipModel& base, GenClip& adapter,
                         const Manifest& real) {
   const int64_t choice = caption_choice(f.caption);
-  const ImageStore store(real, {.preprocess = base.preprocess, .cache = {}, .progress = {}});
-  if (!store.damaged().empty()) std::cerr << store.damage_report() << '\n';
+  const ImageFeatures all = image_features(c.ctx(), real_encoder(base.clip.image, &adapter), real,
+                                           base.preprocess, {.cache = f.features});
+  if (!all.damage.empty()) std::cerr << all.damage << '\n';
   std::vector<int64_t> rows;
   EmbeddedPairs data;
   for (int64_t i = 0; i < real.size(); ++i) {
-    if (!store.usable(i)) continue;
+    if (all.usable[static_cast<size_t>(i)] == 0) continue;
     const auto& captions = real[i].captions;
     const auto n = std::ssize(captions);
     GMAIL_INPUT(choice < n, real.file.string(), ": record \"", real[i].id, "\": no caption ", choice,
@@ -48,10 +50,7 @@ EmbeddedPairs real_data(const Command& c, const ArmFlags& f, ClipModel& base, Ge
       data.captions.push_back(captions[static_cast<size_t>(k)]);
     }
   }
-  GMAIL_INPUT(!rows.empty(), real.file.string(), ": no image can be read: ", store.damage_report());
-  const Tensor all =
-      embed_all_images(c.ctx(), real_encoder(base.clip.image, &adapter), store, base.preprocess.norm);
-  data.embeddings = take_rows(all, rows);
+  data.embeddings = take_rows(all.z, rows);
   return data;
 }
 
@@ -73,6 +72,7 @@ void add_arm_flags(Command& c, ArmFlags& f) {
       ->one_of({"real", "generated", "mixed", "gmail"});
   c.option("split", f.split, "only records of this split");
   c.option("caption", f.caption, "all | random | INDEX: captions of an image, where nothing is generated");
+  add_features(c, f.features);
 }
 
 EmbeddedPairs load_arm_data(const Command& c, const ArmFlags& f, ClipModel& base) {
@@ -95,7 +95,7 @@ EmbeddedPairs load_arm_data(const Command& c, const ArmFlags& f, ClipModel& base
   for (const Record& r : generated.records) named.insert(r.source.pair);
   const Manifest real = without(f.real.empty() ? all : read_manifest(f.real),
                                 [&](const Record& r) { return r.source.generated || !named.contains(r.id); });
-  return arm_data(c.ctx(), arm, base, adapter, generated, real, c.common().seed);
+  return arm_data(c.ctx(), arm, base, adapter, generated, real, c.common().seed, {.cache = f.features});
 }
 
 }  // namespace gmail::cli

@@ -8,9 +8,9 @@
 namespace gmail::cli {
 
 struct ArmFlags {
-  std::string model, manifest, real, adapter, split, arm = "gmail", caption = "all";
+  std::string model, manifest, real, adapter, split, arm = "gmail", caption = "all", features;
 };
-// --model, --manifest, --real, --adapter, --arm, --split, --caption
+// --model, --manifest, --real, --adapter, --arm, --split, --caption, --features
 void add_arm_flags(Command& command, ArmFlags& flags);
 
 // With generated records in the manifest: a row for each, by its arm (gmail/arms.h). Without: arm real on the

@@ -4,7 +4,7 @@
 
 #include "core/parallel_for.h"
 #include "data/image.h"
-#include "train/progress.h"
+#include "gmail/features.h"
 
 namespace gmail::cli {
 
@@ -56,40 +56,24 @@ Tensor embed_files(const Context& ctx, Encoders& encoders, const std::vector<std
   return out;
 }
 
-EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Manifest& manifest) {
-  constexpr int64_t kSlice = 1024, kLong = 2000;  // shorter jobs go without progress
-  const int64_t n = manifest.size(), allowed = StoreOptions().max_damaged;
-  Progress progress("embed", n, 0, n < kLong);
+EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Manifest& manifest,
+                              const std::string& features) {
+  const ImageFeatures all =
+      image_features(ctx, encoders.image(), manifest, encoders.model().preprocess, {.cache = features});
+  if (!all.damage.empty()) std::cerr << all.damage << '\n';
   EmbeddedRecords out{{manifest.file, {}}, {}};
-  const ImageEncoder encode = encoders.image();
-  std::vector<Damaged> damage;
-  for (int64_t begin = 0; begin < n; begin += kSlice) {  // a slice of the images is decoded at a time
-    const int64_t end = std::min(n, begin + kSlice);
-    const Manifest slice{manifest.file, {manifest.records.begin() + begin, manifest.records.begin() + end}};
-    const ImageStore store(
-        slice,
-        {.preprocess = encoders.model().preprocess, .cache = {}, .max_damaged = end - begin, .progress = {}});
-    damage.insert(damage.end(), store.damaged().begin(), store.damaged().end());
-    GMAIL_INPUT(std::ssize(damage) <= allowed, manifest.file.string(), ": more than ", allowed,
-                " damaged images, the first: ", damage.front().reason);
-    std::vector<int64_t> rows;
-    for (int64_t i = 0; i < slice.size(); ++i) {
-      if (!store.usable(i)) continue;
-      rows.push_back(i);
-      out.manifest.records.push_back(slice[i]);
-    }
-    progress.update(end, "", end, "images");
-    if (rows.empty()) continue;
-    const Tensor z = embed_images(ctx, encode, store, rows, encoders.model().preprocess.norm);
-    const int64_t done = out.manifest.size();
-    if (!out.images) out.images = Tensor::empty({n, z.size(1)});
-    out.images.rows(done - std::ssize(rows), done).copy_from(z);
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < manifest.size(); ++i) {
+    if (all.usable[static_cast<size_t>(i)] == 0) continue;
+    rows.push_back(i);
+    out.manifest.records.push_back(manifest[i]);
   }
-  const std::string report = damage_report(damage);
-  GMAIL_INPUT(out.images, manifest.file.string(), ": no image can be read: ", report);
-  if (!damage.empty()) std::cerr << report << '\n';
-  out.images = out.images.rows(0, out.manifest.size());
+  out.images = take_rows(all.z, rows);
   return out;
+}
+
+void add_features(Command& c, std::string& features) {
+  c.option("features", features, "folder that keeps image embeddings: computed once, refused once stale");
 }
 
 RecordTexts texts_of(const Manifest& manifest) {

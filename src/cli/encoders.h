@@ -43,8 +43,11 @@ struct EmbeddedRecords {
   Manifest manifest;  // the records whose image could be read
   Tensor images;      // (N, E), a row for each
 };
-// Damaged images (a few) are left out and named on the error stream.
-[[nodiscard]] EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Manifest& manifest);
+// Damaged images (a few) are left out and named on the error stream. features: a folder, see
+// gmail/features.h, or "".
+[[nodiscard]] EmbeddedRecords embed_records(const Context& ctx, Encoders& encoders, const Manifest& manifest,
+                                            const std::string& features = "");
+void add_features(Command& command, std::string& features);  // --features
 
 // Every caption of every record: the texts, and which record each belongs to, (M) int32.
 struct RecordTexts {

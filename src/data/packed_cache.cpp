@@ -22,35 +22,10 @@ constexpr std::string_view kMagic = "GMAILPIX";
 constexpr uint64_t kVersion = 2;  // of the layout and of the preprocessing
 constexpr int64_t kBlock = 256;   // images decoded before they are written
 
-// FNV-1a, 64 bits.
-class Fingerprint {
- public:
-  void add(std::string_view bytes) {
-    add(bytes.size());
-    for (const char c : bytes) step(static_cast<unsigned char>(c));
-  }
-  void add(uint64_t value) {
-    for (int i = 0; i < 8; ++i) step(value >> (8 * i) & 0xFF);
-  }
-  [[nodiscard]] uint64_t value() const { return value_; }
-
- private:
-  void step(uint64_t byte) { value_ = (value_ ^ byte) * 0x100000001B3U; }
-  uint64_t value_ = 0xCBF29CE484222325U;
-};
-
 uint64_t fingerprint_of(const Manifest& manifest, const Preprocess& preprocess) {
   Fingerprint f;
   f.add(preprocess.pixel_key());
-  for (int64_t i = 0; i < manifest.size(); ++i) {
-    const std::filesystem::path path = file_of(manifest.image_path(i));
-    std::error_code missing;
-    const auto time = std::filesystem::last_write_time(path, missing);
-    f.add(manifest[i].id);
-    f.add(manifest[i].image);
-    f.add(missing ? 0 : static_cast<uint64_t>(time.time_since_epoch().count()));
-    f.add(missing ? 0 : static_cast<uint64_t>(std::filesystem::file_size(path, missing)));
-  }
+  add_images(f, manifest);
   return f.value();
 }
 
@@ -66,6 +41,18 @@ std::string decode_one(uint8_t* out, const std::filesystem::path& path, const Pr
 }
 
 }  // namespace
+
+void add_images(Fingerprint& f, const Manifest& manifest) {
+  for (int64_t i = 0; i < manifest.size(); ++i) {
+    const std::filesystem::path path = file_of(manifest.image_path(i));
+    std::error_code missing;
+    const auto time = std::filesystem::last_write_time(path, missing);
+    f.add(manifest[i].id);
+    f.add(manifest[i].image);
+    f.add(missing ? 0 : static_cast<uint64_t>(time.time_since_epoch().count()));
+    f.add(missing ? 0 : static_cast<uint64_t>(std::filesystem::file_size(path, missing)));
+  }
+}
 
 ImageStore::ImageStore(const Manifest& manifest, const StoreOptions& options)
     : preprocess_(options.preprocess), count_(manifest.size()), size_(preprocess_.size()) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/fingerprint.h"
 #include "data/manifest.h"
 #include "data/preprocess.h"
 #include "io/files.h"
@@ -31,6 +32,9 @@ struct Damaged {
 };
 // "2 damaged images are skipped: ..; .." or ""
 [[nodiscard]] std::string damage_report(std::span<const Damaged> damaged);
+
+// the records' ids and paths, and their images' sizes and times of change
+void add_images(Fingerprint& fingerprint, const Manifest& manifest);
 
 class ImageStore {
  public:

@@ -10,6 +10,7 @@
 
 #include "gmail/clip_flow.h"
 #include "gmail/downstream.h"
+#include "gmail/features.h"
 
 namespace gmail {
 
@@ -21,6 +22,7 @@ inline constexpr std::array<Arm, 4> kArms{Arm::real, Arm::generated, Arm::mixed,
 // The embeddings and captions that an arm trains on: one row for each generated record of the manifest,
 // whose caption it is, and for `real` and `mixed` the real image that the record's pair names.
 [[nodiscard]] EmbeddedPairs arm_data(const Context& ctx, Arm arm, ClipModel& base, GenClip& adapter,
-                                     const Manifest& generated, const Manifest& real, uint64_t seed);
+                                     const Manifest& generated, const Manifest& real, uint64_t seed,
+                                     const FeatureOptions& options = {});
 
 }  // namespace gmail

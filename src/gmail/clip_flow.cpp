@@ -5,15 +5,32 @@
 
 namespace gmail {
 
-ImageEncoder real_encoder(ImageTower& f_r, GenClip* adapter) {
-  return [&f_r, adapter](Tape& tape, const Var& x_r) {
-    return adapter != nullptr ? adapter->encode_real(tape, f_r, x_r) : f_r.encode(tape, x_r);
-  };
+namespace {
+
+ImageEncoder tower_encoder(const std::string& name, ImageTower& tower) {
+  ImageEncoder e{name, {}, {}, [&tower](Tape& tape, const Var& x) { return tower.encode(tape, x); }};
+  tower.collect(e.params);
+  if (!tower.layers.empty()) {
+    const Block& block = tower.layers.front();
+    e.settings = concat(block.self_attn.heads, " ", name_of(block.mlp.act), " ", block.layer_norm1.eps);
+  }
+  tower.each_linear([&](Linear& l) {
+    if (l.lora) e.settings += concat(" ", l.lora->scale);
+  });
+  return e;
 }
 
-ImageEncoder generated_encoder(GenClip& adapter) {
-  return [&adapter](Tape& tape, const Var& x_g) { return adapter.encode_generated(tape, x_g); };
+}  // namespace
+
+ImageEncoder real_encoder(ImageTower& f_r, GenClip* adapter) {
+  if (adapter == nullptr || !adapter->projection_real) return tower_encoder("f_r", f_r);
+  ImageEncoder e = tower_encoder("f_r", adapter->f_g);  // the shared trunk and "Proj for Real"
+  adapter->projection_real->collect(e.params);
+  e.encode = [&f_r, adapter](Tape& tape, const Var& x_r) { return adapter->encode_real(tape, f_r, x_r); };
+  return e;
 }
+
+ImageEncoder generated_encoder(GenClip& adapter) { return tower_encoder("f_g", adapter.f_g); }
 
 Tensor embed_images(const Context& ctx, const ImageEncoder& encode, const ImageStore& store,
                     std::span<const int64_t> index, const Normalisation& norm, int64_t batch) {

@@ -9,7 +9,14 @@
 
 namespace gmail {
 
-using ImageEncoder = std::function<Var(Tape&, const Var&)>;
+// One of the two encoders, as it is used: images (B, 3, S, S) -> (B, E), before normalisation.
+struct ImageEncoder {
+  std::string name;      // "f_r" or "f_g"
+  ParamList params;      // with `settings` all that its result depends on
+  std::string settings;  // heads, activation, epsilon, LoRA scales
+  std::function<Var(Tape&, const Var&)> encode;
+  [[nodiscard]] Var operator()(Tape& tape, const Var& x) const { return encode(tape, x); }
+};
 
 // The encoder that real images see: f_r, or the LoRA trunk with "Proj for Real" if the adapter has one.
 // adapter may be null: then f_r.
