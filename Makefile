@@ -14,7 +14,7 @@ BENCH_FLAGS ?=
 FLICKR8K ?= ../shared/data/flickr8k
 GMAIL := $(BUILD)/gmail
 
-.PHONY: build deps demo test test-emulated test-sanitized test-races test-gpu audit bench repro-flickr8k tabletop-weights lint format install clean help
+.PHONY: build deps demo test test-emulated test-sanitized test-races test-gpu audit bench repro-flickr8k repro-flickr8k-captions tabletop-weights lint format install clean help
 
 build:  ## build the program, the library and the tests (the default)
 	@# An existing build folder keeps its generator; a configuration that failed half-way starts anew.
@@ -69,6 +69,13 @@ repro-flickr8k: build  ## real photos: FLICKR8K=DIR names the folder of the data
 	  echo "repro-flickr8k: skipped, there is no folder $(FLICKR8K); name one with FLICKR8K=DIR"; \
 	fi
 
+repro-flickr8k-captions: build  ## captions of real photos: FLICKR8K=DIR as above
+	@if [ -d "$(FLICKR8K)" ]; then \
+	  scripts/repro_flickr8k_captions.sh "$(GMAIL)" "$(FLICKR8K)"; \
+	else \
+	  echo "repro-flickr8k-captions: skipped, there is no folder $(FLICKR8K); name one with FLICKR8K=DIR"; \
+	fi
+
 tabletop-weights: build  ## train the built-in world's encoder and generator again (data/tabletop/)
 	scripts/tabletop_weights.sh "$(GMAIL)"
 
@@ -85,4 +92,4 @@ clean:  ## remove the build folders
 	rm -rf build build-emulated build-emu build-gpu
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
