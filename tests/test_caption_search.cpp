@@ -1,5 +1,5 @@
-// Protects the search rules: each gives, token by token, what a plain rendering of its source gives (flat arrays, every
-// candidate ranked), and sampling draws from the distribution that it names.
+// Protects the search rules: each gives, token by token, what a plain rendering of its source gives (flat
+// arrays, every candidate ranked), and sampling draws from the distribution that it names.
 #include "catch.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Protects `gmail caption run`: the forms that others script against (a line for a row of embeddings, a COCO results
-// file for a manifest), the decoding flags, and features that are computed once.
+// Protects `gmail caption run`: the forms that others script against (a line for a row of embeddings, a
+// COCO results file for a manifest), the decoding flags, and features that are computed once.
 #include "catch.h"
 
 #include <fstream>

@@ -27,7 +27,8 @@ Arm arm_of(const std::string& name) {
 EmbeddedPairs arm_data(const Context& ctx, Arm arm, ClipModel& base, GenClip& adapter,
                        const Manifest& generated, const Manifest& real, uint64_t seed,
                        const FeatureOptions& options) {
-  // What an arm does not see is only asked whether it can be read, unless the other arms will find it in the cache.
+  // What an arm does not see is only asked whether it can be read, unless the other arms will find it in
+  // the cache.
   const auto features = [&](ImageEncoder encoder, const Manifest& images, bool seen) {
     if (!seen && options.cache.empty()) encoder.encode = {};
     return image_features(ctx, encoder, images, base.preprocess, options);

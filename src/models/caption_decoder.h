@@ -1,6 +1,7 @@
 // Captions by the rules of models/caption_search.h, for batch after batch. On the CPU the cache has a row
-// for each open beam and grows; on a GPU it has a fixed size and a row for each beam of each image (models/gpt2_steps.h),
-// so that its steps can be CUDA graphs, which the next batch of the same size uses again.
+// for each open beam and grows; on a GPU it has a fixed size and a row for each beam of each image
+// (models/gpt2_steps.h), so that its steps can be CUDA graphs, which the next batch of the same size uses
+// again.
 #pragma once
 
 #include <map>
