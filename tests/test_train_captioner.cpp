@@ -4,13 +4,15 @@
 #include "catch.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
+#include "desk.h"
 #include "gmail/downstream.h"
 #include "gradcheck.h"
 #include "io/files.h"
 #include "io/json.h"
 #include "nn/param_file.h"
-#include "temporary.h"
 #include "tiny.h"
 
 using namespace gmail;
@@ -116,6 +118,26 @@ TEST_CASE("train captioner: going on from a checkpoint ends with the same captio
   CHECK_THROWS_WITH(f.train("c", true), Contains("frozen_weights"));
 }
 
+TEST_CASE("train captioner: the dropout of a step is its own") {
+  Fixture f;
+  f.data = {random({1, 6}, 1, DType::float32), {"red ball"}};
+  f.options.batch = 1;
+  f.options.train.lr = 0;
+  const auto losses = [&](const std::string& out) {
+    (void)f.train(out);
+    std::set<double> different;
+    for (std::istringstream lines(read_text(f.dir / out / "log.jsonl")); lines.peek() != EOF;) {
+      std::string line;
+      std::getline(lines, line);
+      different.insert(Json::parse(line)["loss"].get<double>());
+    }
+    return different.size();
+  };
+  CHECK(losses("none") == 1);
+  f.options.dropout = 0.3;
+  CHECK(losses("some") == 4);
+}
+
 TEST_CASE("train captioner: the released loss learns no end and passes over token 0") {
   Fixture f;
   f.options.model.released = true;
@@ -151,4 +173,31 @@ TEST_CASE("train captioner: what cannot be is refused") {
   f.options.decoder = "";
   CHECK_THROWS_WITH(train_captioner(Context(), tiny_model().tokenizer, f.data, f.options),
                     Contains("a decoder from scratch must be trained"));
+}
+
+TEST_CASE("cli: a captioner on GPT-2's checkpoint, with LoRA and the original's loss") {
+  const Desk desk;
+  desk.make_world();
+  desk.make_model();
+  write_decoder(desk.dir / "gpt2", 1);
+  const std::string train =
+      "caption train --model clip --manifest world/manifest.jsonl --arm real --split train "
+      "--prefix-length 2 --steps 2 --batch 4 --warmup 0 --quiet --out ";
+  desk.ok(
+      train +
+      "c --decoder gpt2 --train lora --lora-rank 2 --mapper transformer --clip-length 2 --mapper-layers 1 "
+      "--mapper-heads 2 --clipcap-released --dropout 0.1");
+  const Json config = desk.json("c/config.json");
+  CHECK(config["mapper"] == "transformer");
+  CHECK(config["released"] == true);
+  CHECK(config["normalize_prefix"] == true);
+  CHECK(config["n_embd"] == 8);
+  CHECK(desk.json("c/vocab.json") == desk.json("gpt2/vocab.json"));
+  const std::string file = "world/images/000003.png";
+  CHECK(desk.ok("caption run --captioner c --model clip --max-length 8 " + file).starts_with(file + "\t"));
+  desk.refused(train + "x --train mapper", {"--train mapper", "expected --decoder"});
+  desk.refused(train + "x --clipcap-released --width 8 --layers 1 --heads 2", {"stops at token 13"});
+  desk.refused(train + "x --decoder gpt2 --train mapper --dropout 0.1", {"--dropout", "frozen"});
+  desk.refused(train + "x --decoder clip", {"expected GPT-2's vocabulary, found CLIP's"});
+  CHECK_FALSE(desk.has("x"));
 }
