@@ -38,6 +38,7 @@ MAPPERS = {
     "transformer": dict(mapper="transformer", prefix_length=10, clip_length=10, clip_dim=640, normalize_prefix=True,
                         mapper_layers=8, mapper_heads=8),
 }
+SCALES = dict(wte=5, wpe=1, c_attn=2, c_fc=3, c_proj=10)  # the attention's scores stay small: they are exponents
 END, STOP = 50256, 13
 BATCH = 10  # prompts at a time
 
@@ -49,10 +50,8 @@ def make_model(mapper, seed):
         for name, p in model.gpt.named_parameters():
             if p.dim() == 1:
                 p.add_(0.05 * torch.randn_like(p))
-            elif "wte" in name:
-                p.mul_(5)
-            elif "wpe" not in name:
-                p.mul_(10)
+            else:
+                p.mul_(SCALES[name.split(".")[-2]])
     return model
 
 

@@ -1,7 +1,9 @@
 // Protects ClipCap's exchange with its original: folders of its names give PyTorch's losses and gradients, by
-// our loss and by its own, with both mappers, whether GPT-2 learns or not; what does not fit is said.
+// our loss and by its own, with both mappers, whether GPT-2 learns, is frozen or has LoRA; what does not fit
+// is said.
 #include "catch.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -85,6 +87,36 @@ TEST_CASE("golden: ClipCap's losses and gradients are PyTorch's, frozen and tune
     for (const bool released : {false, true})
       for (const bool tuned : {false, true}) check_loss(mapper, dir / "c", released, tuned);
   }
+}
+
+TEST_CASE("golden: LoRA of a captioner's decoder is peft's, and so is the decoder with it merged") {
+  const TemporaryDir dir;
+  (void)convert_clipcap(folder_of("mlp"), dir / "c");
+  const Golden golden(folder_of("mlp") / "golden.safetensors");
+  ClipCap model = Captioner::load(dir / "c").model;
+  model.config.released = false;
+  std::vector<Param*> updates;
+  model.gpt.each_linear([&](Linear& l) {
+    if (l.path().find(".attn.") == std::string::npos) return;
+    l.add_lora(2, 6, 1);
+    for (Param* p : {&l.lora->a, &l.lora->b}) {
+      p->value.copy_from(golden["lora.value." + p->name]);
+      updates.push_back(p);
+    }
+  });
+  const Context ctx;
+  Tape tape(ctx);
+  const Var loss = model.loss(tape, Var(golden["embeddings"]), captions_in(golden));
+  CHECK(golden.compare("lora.loss", loss.value, "loss") == "");
+  tape.backward(loss);
+  CHECK(updates.size() == 8);
+  for (const Param* p : updates) CHECK(golden.compare("lora.grad." + p->name, p->slot.grad, "grad") == "");
+  for (const Param* p : model.params())
+    if (std::ranges::find(updates, p) == updates.end()) CHECK_FALSE(p->slot.grad);
+  model.gpt.each_linear([](Linear& l) { l.merge_lora(); });
+  Tape merged(ctx, false);
+  const Var after = model.loss(merged, Var(golden["embeddings"]), captions_in(golden));
+  CHECK(golden.compare("lora.loss", after.value, "loss") == "");
 }
 
 // For scripts/compare_pytorch_captioner.py: GPT2 names a folder with a golden.safetensors.

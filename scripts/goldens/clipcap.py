@@ -5,17 +5,22 @@ the original's names with weights that float16 holds exactly, once with gpt.tran
 without. golden.safetensors: embeddings (B, E), captions (B, T) int32 with -1 behind the end, and for each loss NAME
   standard   every token and the end token are predicted
   released   as the original's training has it: padded with 0, token 0 is ignored, no end token
-its value NAME.loss and NAME.grad.PARAMETER for every parameter, called as in the folder.
+its value NAME.loss and NAME.grad.PARAMETER for every parameter, called as in the folder. In mlp also peft's LoRA of the
+decoder's attention, rank 2 and alpha 6: lora.value.PATH.lora_A.weight (and lora_B), the standard loss lora.loss, and
+lora.grad.PATH..; PATH as in h.0.attn.c_attn.
 """
+
+import copy
 
 import torch
 import torch.nn.functional as F
+from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from .common import NEEDS_TORCH, about, fresh, save, write_json
 
-NEEDS = NEEDS_TORCH
+NEEDS = [*NEEDS_TORCH, "peft"]
 CAPTIONS = [[5, 3, 0, 11], [7, 0, 0, 2, 20, 13], [13]]  # token 0 is a word too
 
 RUNS = {
@@ -140,6 +145,23 @@ def randomise(model, seed):
     return model.eval()
 
 
+def with_lora(model, embeddings, captions):
+    """The decoder frozen, its updates at random."""
+    model = copy.deepcopy(model).requires_grad_(False)
+    model.gpt = get_peft_model(model.gpt, LoraConfig(r=2, lora_alpha=6, fan_in_fan_out=True,
+                                                     target_modules=r".*attn\.(c_attn|c_proj)")).base_model.model
+    updates = {n.removeprefix("gpt.transformer.").replace(".default", ""): p for n, p in model.named_parameters()
+               if "lora_" in n}
+    draw = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for p in updates.values():
+            p.copy_(0.3 * torch.randn(p.shape, generator=draw))
+    loss = standard(model, embeddings, captions)
+    loss.backward()
+    return {"lora.loss": loss.detach(), **{f"lora.value.{n}": p.detach() for n, p in updates.items()},
+            **{f"lora.grad.{n}": p.grad for n, p in updates.items()}}
+
+
 def write_run(folder, name, config, versions):
     model = randomise(ClipCap(config), len(name))
     plain = name == "transformer"  # GPT-2 without transformer., lm_head and buffers
@@ -161,6 +183,8 @@ def write_run(folder, name, config, versions):
         loss.backward()
         golden[f"{kind}.loss"] = loss.detach()
         golden |= {f"{kind}.grad.{called(n)}": p.grad.clone() for n, p in model.named_parameters()}
+    if not plain:
+        golden |= with_lora(model, embeddings, captions)
     print(name, "losses", *(f"{golden[f'{kind}.loss']:.5f}" for kind in ("standard", "released")))
     save(folder / "golden.safetensors", golden, about(versions, {"loss": 1e-5, "grad": 1e-4}))
 
