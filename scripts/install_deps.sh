@@ -27,18 +27,37 @@ has_header CLI/CLI.hpp || need libcli11-dev "command line"
 has_header utf8proc.h || need libutf8proc-dev "Unicode in the tokenizer"
 has_header catch2/catch_all.hpp || has_header catch2/catch.hpp || need catch2 "tests"
 
-if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
-if ! has_command apt-get; then
-  echo "install_deps: no apt on this system; install the packages above by its own means, then run with DEPS=skip" >&2
+# Without these the program runs, with less: what is lost is said.
+optional=()
+want() {
+  optional+=("$1")
+  echo "missing: $1 ($2; optional)"
+}
+[ -e /usr/share/wordnet/index.noun ] || want wordnet-base "WordNet: METEOR counts synonyms only with it"
+
+if [ ${#missing[@]} -eq 0 ] && [ ${#optional[@]} -eq 0 ]; then exit 0; fi
+# Nothing but optional packages is missing: then nothing that goes wrong here is an error.
+give_up() {
+  echo "install_deps: $1" >&2
+  if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
   exit 1
+}
+if ! has_command apt-get; then
+  give_up "no apt on this system; install the packages above by its own means, then run with DEPS=skip"
 fi
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
   if ! has_command sudo; then
-    echo "install_deps: neither root nor sudo; ask for: apt-get install ${missing[*]}" >&2
-    exit 1
+    give_up "neither root nor sudo; ask for: apt-get install ${missing[*]} ${optional[*]}"
   fi
   as_root=(sudo)
+  if [ ${#missing[@]} -eq 0 ]; then as_root+=(-n); fi  # no password is asked for what is optional
 fi
-"${as_root[@]}" apt-get update -q
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+apt_install() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+}
+"${as_root[@]}" apt-get update -q || give_up "apt-get update failed"
+if [ ${#missing[@]} -gt 0 ]; then apt_install "${missing[@]}"; fi
+if [ ${#optional[@]} -gt 0 ]; then
+  apt_install "${optional[@]}" || echo "install_deps: warning: could not install ${optional[*]}" >&2
+fi

@@ -2,11 +2,12 @@
 
 #include <array>
 #include <cmath>
-#include <cstdlib>
-#include <unordered_map>
+#include <optional>
 
 #include "core/check.h"
-#include "eval/meteor_align.h"
+#include "eval/meteor_match.h"
+#include "eval/meteor_text.h"
+#include "eval/wordnet.h"
 
 namespace gmail {
 namespace {
@@ -59,76 +60,125 @@ struct Counts {
   }
 };
 
-Side measure(const Words& words) {
+Side measure(const MeteorCaption& caption, const MeteorLexicon& lexicon) {
   Side side;
-  side.words = static_cast<double>(words.size());
+  side.words = static_cast<double>(caption.words.size());
+  for (const int32_t word : caption.words) side.function_words += lexicon.entry(word).is_function ? 1 : 0;
   return side;
 }
 
-Counts compare(const Words& hypothesis, const Words& reference, int beam) {
-  MeteorMatches possible(hypothesis.size(), reference.size());
-  for (size_t j = 0; j < reference.size(); ++j)
-    for (size_t i = 0; i < hypothesis.size(); ++i)
-      if (hypothesis[i] == reference[j])
-        possible.add({.reference = static_cast<int32_t>(j), .hypothesis = static_cast<int32_t>(i)});
-  const std::vector<MeteorMatch> matches = meteor_align(possible, beam);
-  Counts counts{measure(hypothesis), measure(reference), static_cast<double>(meteor_chunks(matches))};
+// Adds the words [begin, begin + length) of a caption to what `module` has matched.
+void count(const MeteorCaption& caption, int32_t begin, int32_t length, MeteorModule module,
+           const MeteorLexicon& lexicon, Side& side) {
+  for (int32_t k = begin; k < begin + length; ++k) {
+    const bool is_function = lexicon.entry(caption.words[static_cast<size_t>(k)]).is_function;
+    (is_function ? side.function : side.content)[static_cast<size_t>(module)] += 1;
+  }
+}
+
+// The captions of all images in numbers.
+struct Corpus {
+  struct Image {
+    MeteorCaption hypothesis;
+    std::vector<MeteorCaption> references;
+  };
+  MeteorLexicon lexicon;
+  ParaphraseTable table;
+  std::vector<Image> images;
+
+  Corpus(const std::vector<CaptionedImage>& from, const WordNet* wordnet, const fs::path& paraphrases)
+      : lexicon(wordnet) {
+    std::vector<Words> captions;  // of each image the hypothesis, then the references
+    for (const CaptionedImage& image : from) {
+      captions.push_back(normalise(image.hypothesis));
+      for (const Words& r : image.references) captions.push_back(normalise(r));
+    }
+    if (!paraphrases.empty()) table = ParaphraseTable(paraphrases, captions);
+    auto next = captions.begin();
+    for (const CaptionedImage& image : from) {
+      images.push_back({number(*next++), {}});
+      for (size_t r = 0; r < image.references.size(); ++r)
+        images.back().references.push_back(number(*next++));
+    }
+  }
+
+ private:
+  [[nodiscard]] static Words normalise(const Words& words) {
+    std::string line;
+    for (const std::string& word : words) line += (line.empty() ? "" : " ") + word;
+    return meteor_words(line);
+  }
+  [[nodiscard]] MeteorCaption number(const Words& words) {
+    MeteorCaption caption;
+    for (const std::string& word : words) caption.words.push_back(lexicon.number_of(word));
+    caption.phrases = table.find(words);
+    return caption;
+  }
+};
+
+Counts compare(const Corpus& corpus, const MeteorMatcher& matcher, const MeteorCaption& hypothesis,
+               const MeteorCaption& reference, int beam) {
+  const std::vector<MeteorMatch> matches = meteor_align(matcher.matches(reference), beam);
+  Counts counts{measure(hypothesis, corpus.lexicon), measure(reference, corpus.lexicon),
+                static_cast<double>(meteor_chunks(matches))};
   for (const MeteorMatch& m : matches) {
-    counts.hypothesis.content[static_cast<size_t>(m.module)] += m.hypothesis_length;
-    counts.reference.content[static_cast<size_t>(m.module)] += m.reference_length;
+    count(hypothesis, m.hypothesis, m.hypothesis_length, m.module, corpus.lexicon, counts.hypothesis);
+    count(reference, m.reference, m.reference_length, m.module, corpus.lexicon, counts.reference);
   }
   return counts;
+}
+
+// The counts of the reference that scores best, the first of equals.
+Counts best_of(const Corpus& corpus, const Corpus::Image& image, int beam) {
+  const MeteorMatcher matcher(corpus.lexicon, corpus.table, image.hypothesis);
+  Counts best;
+  double best_score = -1;
+  for (const MeteorCaption& reference : image.references) {
+    const Counts counts = compare(corpus, matcher, image.hypothesis, reference, beam);
+    const double score = counts.score();
+    if (!(score > best_score)) continue;
+    best = counts;
+    best_score = score;
+  }
+  return best;
 }
 
 }  // namespace
 
 struct Meteor::Modules {
   MeteorOptions options;
+  std::optional<WordNet> wordnet;
 };
 
-Meteor::Meteor(const MeteorOptions& options) : modules_(std::make_unique<Modules>(Modules{options})) {
+Meteor::Meteor(const MeteorOptions& options) : modules_(std::make_unique<Modules>(Modules{options, {}})) {
   GMAIL_INPUT(options.beam >= 1, "[meteor] beam: expected at least 1, found ", options.beam);
+  if (!options.wordnet.empty()) modules_->wordnet.emplace(options.wordnet);
 }
 Meteor::~Meteor() = default;
 Meteor::Meteor(Meteor&&) noexcept = default;
 Meteor& Meteor::operator=(Meteor&&) noexcept = default;
 
-std::string Meteor::name() const { return "METEOR_exact"; }
+std::string Meteor::name() const {
+  const bool synonyms = modules_->wordnet.has_value(), paraphrases = !modules_->options.paraphrases.empty();
+  if (synonyms && paraphrases) return "METEOR";
+  return concat("METEOR_exact_stem", synonyms ? "_synonym" : "", paraphrases ? "_paraphrase" : "");
+}
 
 CaptionScore Meteor::score(const std::vector<CaptionedImage>& images) const {
   GMAIL_INPUT(!images.empty(), "[meteor] there are no captions");
-  CaptionScore score;
-  Counts corpus;
-  for (size_t i = 0; i < images.size(); ++i) {
+  for (size_t i = 0; i < images.size(); ++i)
     GMAIL_INPUT(!images[i].references.empty(), "[meteor] image ", i, " has no reference caption");
-    Counts best;
-    double best_score = -1;
-    for (const Words& reference : images[i].references) {
-      const Counts counts = compare(images[i].hypothesis, reference, modules_->options.beam);
-      if (!(counts.score() > best_score)) continue;
-      best = counts;
-      best_score = counts.score();
-    }
-    score.each.push_back(best_score);
-    corpus.add(best);
+  const WordNet* wordnet = modules_->wordnet.has_value() ? &*modules_->wordnet : nullptr;
+  const Corpus corpus(images, wordnet, modules_->options.paraphrases);
+  CaptionScore score;
+  Counts sum;
+  for (const Corpus::Image& image : corpus.images) {
+    const Counts counts = best_of(corpus, image, modules_->options.beam);
+    score.each.push_back(counts.score());
+    sum.add(counts);
   }
-  score.mean = corpus.score();
+  score.mean = sum.score();
   return score;
-}
-
-fs::path find_wordnet() {
-  std::vector<fs::path> folders;
-  if (const char* named = std::getenv("WNSEARCHDIR")) folders.emplace_back(named);
-  if (const char* home = std::getenv("WNHOME")) {
-    folders.push_back(fs::path(home) / "dict");
-    folders.emplace_back(home);
-  }
-  folders.emplace_back("/usr/share/wordnet");
-  for (const fs::path& folder : folders) {
-    std::error_code unreadable;
-    if (fs::exists(folder / "data.noun", unreadable)) return folder;
-  }
-  return {};
 }
 
 }  // namespace gmail

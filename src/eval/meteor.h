@@ -19,18 +19,15 @@
 #include <vector>
 
 #include "eval/caption_metrics.h"
+#include "eval/wordnet.h"
 
 namespace gmail {
 
 struct MeteorOptions {
-  std::filesystem::path wordnet;      // folder with data.noun, noun.exc, ...; empty: no synonyms
-  std::filesystem::path paraphrases;  // METEOR's paraphrase table, unpacked; empty: no paraphrases
-  int beam = 40;                      // partial alignments that are kept
+  std::filesystem::path wordnet{};      // folder of its files, see find_wordnet(); empty: no synonyms
+  std::filesystem::path paraphrases{};  // METEOR's paraphrase table, unpacked; empty: no paraphrases
+  int beam = 40;                        // partial alignments that are kept
 };
-
-// Where the distribution or the user keeps WordNet: $WNSEARCHDIR, $WNHOME/dict, /usr/share/wordnet; empty if
-// nowhere.
-[[nodiscard]] std::filesystem::path find_wordnet();
 
 class Meteor {
  public:
