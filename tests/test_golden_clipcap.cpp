@@ -182,7 +182,10 @@ TEST_CASE("cli: convert clipcap makes a captioner, and says what does not fit") 
   };
   refused("vocab_size", 30, {"bad/model.safetensors", "gpt.wte.weight (expected (30,12), found (23,12))"});
   refused("clip_length", 2, {"clip_project.linear.weight (expected (24,7), found (36,7))"});
-  refused("mapper", "mlp", {"missing: clip_project.model.0.weight", "unexpected: clip_project.linear.bias"});
+  refused("n_positions", 13, {"1 of another shape: gpt.wpe.weight (expected (13,12), found (12,12))"});
+  refused("n_layer", 1'000'000, {"55 tensors, expected those of 1000002 blocks"});
+  refused("n_layer", 1, {"12 unexpected: gpt.h.1.attn.c_attn.bias"});
+  refused("mapper", "mlp", {"missing: clip_project.model.0.weight"});
   refused("mapper", "conv", {"bad/config.json", "\"mapper\": expected mlp or transformer, found conv"});
   refused("mapper_heads", 5, {"\"mapper_heads\": expected a divisor of n_embd 12, found 5"});
   refused("normalize_prefix", nullptr, {"\"normalize_prefix\" is missing"});

@@ -42,8 +42,31 @@ ClipCapConfig read_config(const fs::path& in, const TensorFiles& files,
   return ClipCapConfig::from_json(j, file.string());
 }
 
+std::string gpt_prefix(const TensorFiles& files) {
+  return files.has("gpt.transformer.wte.weight") ? "gpt.transformer." : "gpt.";
+}
+
+// Before a model of these sizes is made: do they fit the file at all?
+void check_sizes(const ClipCapConfig& c, const TensorFiles& files) {
+  const std::string file = files.path().string();
+  const auto has_shape = [&](const std::string& name, const Shape& shape) {
+    GMAIL_INPUT(files.has(name), file, " does not fit the model; missing: ", name);
+    GMAIL_INPUT(files.shape(name) == shape, file, " does not fit the model; of another shape: ", name,
+                " (expected ", shape, ", found ", files.shape(name), ")");
+  };
+  const bool mlp = c.mapper == MapperKind::mlp;
+  const int64_t blocks = c.gpt.n_layer + (mlp ? 0 : c.mapper_layers);
+  GMAIL_INPUT(blocks <= std::ssize(files.names()), file, ": ", files.names().size(),
+              " tensors, expected those of ", blocks, " blocks");
+  has_shape(gpt_prefix(files) + "wte.weight", {c.gpt.vocab_size, c.gpt.n_embd});
+  if (mlp)
+    has_shape("clip_project.model.0.weight", {c.gpt.n_embd * c.prefix_length / 2, c.clip_dim});
+  else
+    has_shape("clip_project.linear.weight", {c.gpt.n_embd * c.clip_length, c.clip_dim});
+}
+
 void load(ClipCap& model, TensorFiles& files) {
-  const std::string prefix = files.has("gpt.transformer.wte.weight") ? "gpt.transformer." : "gpt.";
+  const std::string prefix = gpt_prefix(files);
   check_tied(files, "gpt.lm_head.weight", prefix + "wte.weight");
   files.leave_out([&](const std::string& name) {
     return name == "gpt.lm_head.weight" ||
@@ -64,7 +87,9 @@ ClipCapReport convert_clipcap(const fs::path& in, const fs::path& out) {
               ": expected another folder than the model's own");
   std::optional<Tokenizer> tokenizer;
   if (has_vocabulary(in)) tokenizer = Tokenizer::load(in);
-  ClipCap model(read_config(in, files, tokenizer));
+  const ClipCapConfig config = read_config(in, files, tokenizer);
+  check_sizes(config, files);
+  ClipCap model(config);
   freeze(model.params());  // so that the values are views of the file
   load(model, files);
   ClipCapReport report{model.config, 0, 0, tokenizer.has_value()};
