@@ -10,8 +10,7 @@
 namespace gmail {
 
 // A line in lower case -> words; bytes that are not UTF-8 count as U+FFFD.
-//   "a man's half-eaten u.s. pizza, 1,000 dogs..." ->
-//   a | man | 's | half | eaten | u.s. | ...    "u.s." -> us, "1,000" stays, "," and "..." are words
+//   "a man's half-eaten u.s. pizza... 1,000 dogs" -> a man 's half eaten us pizza ... 1,000 dogs
 [[nodiscard]] Words meteor_words(std::string_view line);
 
 // The 90 or so words and signs that are frequent in any English text; they count less than content words.
