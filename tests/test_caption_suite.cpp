@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "catch.h"
+#include "data/coco_captions.h"
 #include "desk.h"
+#include "fuzz.h"
 
 using namespace gmail;
 using namespace gmail::test;
@@ -69,7 +71,7 @@ TEST_CASE("eval caption: COCO's files, ids as numbers or strings, what is said a
 
   desk.ok(kRun + "--metrics cider,rouge --cider plain --out s.json");
   s = desk.json("s.json");
-  CHECK(s["overall"].contains("ROUGE_L"));
+  CHECK(s["metrics"] == json({"ROUGE_L", "CIDEr"}));
   CHECK_FALSE(s["overall"].contains("Bleu_1"));
   desk.refused(kRun + "--metrics bleu,spam", {"--metrics", "\"spam\""});
 
@@ -88,6 +90,29 @@ TEST_CASE("eval caption: COCO's files, ids as numbers or strings, what is said a
   CHECK(counts["results"] == 4);
   CHECK(counts["testlen"] == 2);  // the first of the two results
   desk.refused(kRun + "--strict", {"--strict", "unknown images: 1 (9)"});
+}
+
+TEST_CASE("eval caption: METEOR bears the names of its modules, WMD says on what vectors it stands") {
+  const CaptionDesk desk;
+  desk.write("v.txt", "red 3 4\nball 0 0\nsand 0 2\n");
+  desk.ok(kRun + "--metrics meteor,wmd --wordnet none --word-vectors v.txt --wmd-normalize --out s.json");
+  const json s = desk.json("s.json");
+  CHECK(s["metrics"][0].get<std::string>().starts_with("METEOR_exact"));
+  CHECK(s["metrics"][1] == "WMD");
+  CHECK(s["settings"]["METEOR"] == json({{"wordnet", nullptr}, {"paraphrases", nullptr}}));
+  const json& wmd = s["settings"]["WMD"];
+  CHECK(wmd["dimension"] == 2);
+  CHECK(wmd["unit_length"] == true);
+  CHECK(wmd["words"] == 8);  // red ball lies sand large blue cube one
+  CHECK(wmd["words_with_vector"] == 3);
+  CHECK(s["per_image"]["1"]["WMD"] == 1);
+  CHECK(s["per_image"]["2"]["WMD"] == 0);  // no word has a vector
+  desk.write("v.txt", "ReD 3 4\n");
+  CHECK(desk.gmail(kRun + "--metrics wmd --word-vectors v.txt").err ==
+        "WMD: none of the 8 words has a vector in v.txt\n");
+  desk.refused(kRun + "--metrics wmd", {"wmd needs --word-vectors"});
+  desk.refused(kRun + "--word-vectors no.txt", {"cannot read no.txt"});
+  desk.refused(kRun + "--spice nowhere", {"no spice-1.0.jar in nowhere"});
 }
 
 TEST_CASE("eval caption: the lines of caption run against a manifest") {
@@ -165,4 +190,19 @@ TEST_CASE("eval caption: files of every bad kind are refused, with the place") {
     const CaptionDesk desk(bad.results, bad.annotations);
     desk.refused(kRun, bad.parts);
   }
+}
+
+TEST_CASE("eval caption: files with a few bytes changed are read or refused") {
+  const CaptionDesk desk;
+  const auto read = [&] { (void)read_coco_captions(desk.dir / "a.json", desk.dir / "r.json"); };
+  const int64_t rounds = fuzz_rounds(150);
+  CHECK(count_refused(kTwo, 400, rounds, [&](const std::string& bytes) {
+          desk.write("a.json", bytes);
+          read();
+        }) > rounds / 2);
+  desk.write("a.json", kTwo);
+  CHECK(count_refused(kBoth, 400, rounds, [&](const std::string& bytes) {
+          desk.write("r.json", bytes);
+          read();
+        }) > rounds / 2);
 }

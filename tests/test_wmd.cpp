@@ -10,6 +10,7 @@
 #include "desk.h"
 #include "eval/transport.h"
 #include "eval/wmd.h"
+#include "fuzz.h"
 
 using namespace gmail;
 using namespace gmail::test;
@@ -130,6 +131,18 @@ TEST_CASE("word vectors: broken files are refused with the place") {
       CHECK(std::string(e.what()).find(bad.part) != std::string::npos);
     }
   }
+}
+
+TEST_CASE("word vectors: files with a few bytes changed are read or refused") {
+  const Desk desk;
+  const auto read = [&](const std::string& bytes) {
+    desk.write("v", bytes);
+    (void)WordVectors::read(desk.dir / "v", kWanted);
+  };
+  const int64_t rounds = fuzz_rounds(150);
+  CHECK(count_refused(kText, 100, rounds, read, "0123456789.-e \n") > rounds / 4);
+  CHECK(count_refused(binary({{"dog", {0, 0}}, {"cat", {3, 4}}}, ""), 100, rounds, read, "0123456789 \n") >
+        rounds / 4);
 }
 
 TEST_CASE("wmd: distances by hand") {

@@ -220,6 +220,8 @@ void run(Command& c, Options& o) {
   ClipScores clip;
   if (plan.clip_score) clip = score_with_clip(c.ctx(), o.clip, set);
   CaptionScores scores = score_captions(images, plan.suite);
+  if (plan.suite.wmd && scores.words_with_vector == 0)
+    std::cerr << "WMD: none of the " << scores.words << " words has a vector in " << o.word_vectors << '\n';
   if (plan.clip_score) {
     scores.metrics.push_back({"CLIPScore", std::move(clip.clip)});
     scores.metrics.push_back({"RefCLIPScore", std::move(clip.reference)});

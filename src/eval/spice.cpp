@@ -17,6 +17,7 @@
 #include "core/check.h"
 #include "io/files.h"
 #include "io/json.h"
+#include "io/lines.h"
 
 namespace gmail {
 namespace {
@@ -72,15 +73,16 @@ Json input_of(const std::vector<CaptionedImage>& images) {
   return input;
 }
 
-// the last few lines of what a program said, in one
+// the end of what a program said, in one line, without the calls that Java lists under an exception
 std::string last_words(const fs::path& log) {
   constexpr size_t kMost = 400;
-  std::string text = read_text(log);
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
+  const std::string all = read_text(log);
+  std::string text;
+  for_each_line(all, [&](std::string_view line, int64_t) {
+    if (!line.empty() && line[0] != '\t') text += (text.empty() ? "" : " ") + std::string(line);
+  });
   if (text.empty()) return "it said nothing";
   if (text.size() > kMost) text = "..." + text.substr(text.size() - kMost);
-  for (char& c : text)
-    if (c == '\n' || c == '\t') c = ' ';
   return "it said: " + text;
 }
 
