@@ -6,6 +6,7 @@
 #include "catch.h"
 #include "data/coco_captions.h"
 #include "desk.h"
+#include "eval/meteor.h"
 #include "fuzz.h"
 
 using namespace gmail;
@@ -45,15 +46,20 @@ TEST_CASE("eval caption: the reference tool's scores on its 126 images") {
   CHECK(got["counts"]["testlen"] == 1216);
   CHECK(got["counts"]["guess"] == json({1216, 1090, 964, 838}));
   CHECK(got["per_image"].size() == 126);
-  for (const char* key : {"Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr"}) {
+  for (const auto& [key, score] : expected["overall"].items()) {
     INFO(key);
-    CHECK(std::abs(got["overall"][key].get<double>() - expected["overall"][key].get<double>()) <= 1e-6);
-    double worst = 0;
+    const bool meteor = key.starts_with("METEOR");
+    if (meteor && find_wordnet().empty()) {
+      WARN("skipped: no WordNet for " << key);
+      continue;
+    }
+    CHECK(std::abs(got["overall"][key].get<double>() - score.get<double>()) <= (meteor ? 5e-4 : 1e-6));
+    int64_t off = 0;
     for (const auto& [id, scores] : expected["per_image"].items()) {
       const double d = std::abs(got["per_image"][id][key].get<double>() - scores[key].get<double>());
-      worst = d <= worst ? worst : d;  // a NaN stays
+      off += d <= (meteor ? 0.02 : 1e-6) ? 0 : 1;  // a NaN is off
     }
-    CHECK(worst <= 1e-6);
+    CHECK(off <= (meteor ? 2 : 0));  // 98% of the images
   }
 }
 
@@ -71,7 +77,7 @@ TEST_CASE("eval caption: COCO's files, ids as numbers or strings, what is said a
 
   desk.ok(kRun + "--metrics cider,rouge --cider plain --out s.json");
   s = desk.json("s.json");
-  CHECK(s["metrics"] == json({"ROUGE_L", "CIDEr"}));
+  CHECK(s["metrics"] == json({"ROUGE_L", "CIDEr", "CIDEr_stemmed"}));
   CHECK_FALSE(s["overall"].contains("Bleu_1"));
   desk.refused(kRun + "--metrics bleu,spam", {"--metrics", "\"spam\""});
 
@@ -97,8 +103,7 @@ TEST_CASE("eval caption: METEOR bears the names of its modules, WMD says on what
   desk.write("v.txt", "red 3 4\nball 0 0\nsand 0 2\n");
   desk.ok(kRun + "--metrics meteor,wmd --wordnet none --word-vectors v.txt --wmd-normalize --out s.json");
   const json s = desk.json("s.json");
-  CHECK(s["metrics"][0].get<std::string>().starts_with("METEOR_exact"));
-  CHECK(s["metrics"][1] == "WMD");
+  CHECK(s["metrics"] == json({"METEOR_exact_stem", "WMD"}));
   CHECK(s["settings"]["METEOR"] == json({{"wordnet", nullptr}, {"paraphrases", nullptr}}));
   const json& wmd = s["settings"]["WMD"];
   CHECK(wmd["dimension"] == 2);
@@ -110,6 +115,7 @@ TEST_CASE("eval caption: METEOR bears the names of its modules, WMD says on what
   desk.write("v.txt", "ReD 3 4\n");
   CHECK(desk.gmail(kRun + "--metrics wmd --word-vectors v.txt").err ==
         "WMD: none of the 8 words has a vector in v.txt\n");
+  desk.refused(kRun + "--wordnet nowhere", {"nowhere"});
   desk.refused(kRun + "--metrics wmd", {"wmd needs --word-vectors"});
   desk.refused(kRun + "--word-vectors no.txt", {"cannot read no.txt"});
   desk.refused(kRun + "--spice nowhere", {"no spice-1.0.jar in nowhere"});

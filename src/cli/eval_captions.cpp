@@ -34,7 +34,8 @@ void setup(Command& c, Options& o) {
   c.option("metrics", o.metrics,
            "only these of bleu,meteor,rouge,cider,wmd,spice,clipscore; none: the first four, and those whose "
            "files are given");
-  c.option("cider", o.cider, "d: CIDEr-D, which COCO's evaluation calls CIDEr; plain: the paper's")
+  c.option("cider", o.cider,
+           "d: CIDEr-D, which COCO's evaluation calls CIDEr; plain: the paper's, also on stems")
       ->one_of({"d", "plain"});
   c.option("wordnet", o.wordnet,
            "METEOR: folder of WordNet's data files, or none; without it: where the system keeps them, if it "

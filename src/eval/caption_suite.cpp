@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/check.h"
+#include "eval/english_stemmer.h"
 #include "eval/ptb_tokenizer.h"
 #include "eval/wmd.h"
 
@@ -20,6 +21,21 @@ void add_bleu(const std::vector<CaptionedImage>& images, CaptionScores& out) {
   }
   for (size_t n = 0; n < scores.size(); ++n)
     out.metrics.push_back({concat("Bleu_", n + 1), std::move(scores[n])});
+}
+
+// CIDEr-D, or the paper's CIDEr on the words and on their stems
+void add_cider(const std::vector<CaptionedImage>& images, bool plain, CaptionScores& out) {
+  if (!plain) return out.metrics.push_back({"CIDEr", cider_d(images)});
+  out.metrics.push_back({"CIDEr", cider(images)});
+  std::vector<CaptionedImage> stems = images;
+  const auto stem = [](Words& words) {
+    for (std::string& word : words) word = english_stem(word);
+  };
+  for (CaptionedImage& image : stems) {
+    stem(image.hypothesis);
+    for (Words& reference : image.references) stem(reference);
+  }
+  out.metrics.push_back({"CIDEr_stemmed", cider(stems)});
 }
 
 void add_wmd(const std::vector<CaptionedImage>& images, const CaptionSuite& suite, CaptionScores& out) {
@@ -70,7 +86,7 @@ CaptionScores score_captions(const std::vector<CaptionedImage>& images, const Ca
     out.metrics.push_back({meteor.name(), meteor.score(images)});
   }
   if (suite.rouge) out.metrics.push_back({"ROUGE_L", rouge_l(images)});
-  if (suite.cider) out.metrics.push_back({"CIDEr", suite.plain_cider ? cider(images) : cider_d(images)});
+  if (suite.cider) add_cider(images, suite.plain_cider, out);
   if (suite.wmd) add_wmd(images, suite, out);
   if (suite.spice) out.metrics.push_back({"SPICE", spice(images, suite.spice_options)});
   return out;

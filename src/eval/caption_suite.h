@@ -2,7 +2,8 @@
 // the metrics that are asked for, under the names of the reference tool.
 //   Bleu_1 .. Bleu_4, ROUGE_L   fractions of 1 (caption_metrics.h)
 //   CIDEr                       CIDEr-D without stems, as coco-caption's key of this name; 0 .. 10
-//   CIDEr                       with plain_cider: the paper's, without clipping and length penalty
+//   CIDEr, CIDEr_stemmed        with plain_cider: the paper's, without clipping and length penalty; the paper
+//                               also stems the words
 //   METEOR_..                   of the corpus, by the modules that ran (meteor.h)
 //   WMD                         exp(-distance) (wmd.h)
 //   SPICE                       by the authors' program (spice.h)
