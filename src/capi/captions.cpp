@@ -28,6 +28,10 @@ DecodeOptions decode_options(const ClipCapConfig& config, const gmail_caption_op
   const gmail_caption_options o = given != nullptr ? *given : gmail_caption_options{};
   const int64_t room = config.gpt.n_positions - config.prefix_length;
   DecodeOptions out;
+  if (config.released) {
+    out.rule = DecodeRule::clipcap;
+    out.max_length = kReleasedMaxLength;
+  }
   if (o.beams != 0) out.beams = o.beams;
   out.min_length = o.min_length;
   out.max_length = o.max_length != 0 ? o.max_length : std::min(out.max_length, room);

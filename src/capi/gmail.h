@@ -84,7 +84,7 @@ typedef struct gmail_sizes {
 
 typedef struct gmail_caption_options {
   int32_t beams;                  /* 1: greedy; 0 means 1 */
-  int64_t min_length, max_length; /* in tokens, without the end; max_length 0 means 32 */
+  int64_t min_length, max_length; /* in tokens, without the end; max_length 0 means 32 (67, see below) */
 } gmail_caption_options;
 
 /* ---- The library */
@@ -140,7 +140,8 @@ GMAIL_API gmail_status gmail_captioner_close(gmail_captioner* captioner);
 
 /* A caption for each image embedding: rows (n, width) from the encoder whose embeddings the captioner was
  * trained on. options: null for greedy search and at most 32 tokens, fewer where the captioner has no room
- * for so many. */
+ * for so many. A captioner of ClipCap's own code decodes by that code's rule: at most 67 tokens, min_length
+ * has no effect. */
 GMAIL_API gmail_status gmail_caption(const gmail_captioner* captioner, const float* embeddings, size_t n,
                                      size_t width, const gmail_caption_options* options,
                                      gmail_captions** captions);

@@ -46,7 +46,8 @@ void setup_run(Command& c, RunOptions& o) {
 }
 
 DecodeOptions decode_options(const Command& c, const RunOptions& o, int64_t room) {
-  const int64_t longest = o.max_length != 0 ? o.max_length : std::min<int64_t>(o.released ? 67 : 32, room);
+  const int64_t longest =
+      o.max_length != 0 ? o.max_length : std::min<int64_t>(o.released ? kReleasedMaxLength : 32, room);
   GMAIL_INPUT(o.beam >= 1, "--beam: expected at least 1, found ", o.beam);
   GMAIL_INPUT(longest >= 1 && longest <= room, "--max-length: expected 1 .. ", room,
               " for this captioner, found ", longest);
@@ -135,6 +136,9 @@ void run_run(Command& c, RunOptions& o) {
   Captioner captioner = Captioner::load(o.captioner, c.ctx().device);
   const ClipCapConfig& config = captioner.model.config;
   const DecodeOptions how = decode_options(c, o, config.gpt.n_positions - config.prefix_length);
+  if (config.released && !o.released)
+    std::cerr << o.captioner
+              << ": learned by the released loss, which knows no end: see --clipcap-released\n";
   GMAIL_INPUT(o.results.empty() || captioner.tokenizer, o.captioner,
               ": no vocabulary (vocab.json, merges.txt): --results needs captions");
   make_parent_dirs(o.results);

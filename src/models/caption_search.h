@@ -22,6 +22,8 @@ namespace gmail {
 
 enum class DecodeRule : uint8_t { standard, clipcap };
 
+inline constexpr int64_t kReleasedMaxLength = 67;  // predict.py's entry_length
+
 struct DecodeOptions {
   int beams = 1;                            // 1: greedy
   int64_t min_length = 0, max_length = 32;  // in tokens, the end token not counted in the first
