@@ -5,6 +5,7 @@
 #include <iomanip>
 #include <iostream>
 
+#include "cli/encoders.h"
 #include "cli/eval_caption_clip.h"
 #include "cli/eval_caption_input.h"
 #include "cli/eval_report.h"
@@ -26,10 +27,11 @@ struct Options {
 void setup(Command& c, Options& o) {
   c.option("annotations", o.annotations, "the references, COCO's JSON: {\"images\", \"annotations\"}");
   c.option("results", o.results, "the captions, COCO's JSON: [{\"image_id\", \"caption\"}]");
-  c.option("manifest", o.manifest, "instead: the references are all captions of each record");
+  c.option("manifest", o.manifest, "instead of annotations: the references are all captions of each record");
   c.option("split", o.split, "with --manifest: only records of this split");
   c.option("captions", o.captions,
-           "with --manifest: lines {\"id\" or \"image\": .., \"caption\": ..}, as caption run --json prints "
+           "with --manifest, instead of results: lines {\"id\" or \"image\": .., \"caption\": ..}, as "
+           "caption run --json prints "
            "them");
   c.option("metrics", o.metrics,
            "only these of bleu,meteor,rouge,cider,wmd,spice,clipscore; none: the first four, and those whose "
@@ -110,15 +112,15 @@ Plan plan_of(const Options& o) {
 }
 
 CaptionSet read_set(const Options& o) {
-  const bool coco = !o.annotations.empty() || !o.results.empty(),
-             lines = !o.manifest.empty() || !o.captions.empty() || !o.split.empty();
-  GMAIL_INPUT(coco != lines, "expected either --annotations and --results, or --manifest and --captions");
-  GMAIL_INPUT(lines || (!o.annotations.empty() && !o.results.empty()),
+  GMAIL_INPUT(o.annotations.empty() != o.manifest.empty(), "expected either --annotations or --manifest");
+  GMAIL_INPUT(o.split.empty() || !o.manifest.empty(), "--split is for --manifest");
+  GMAIL_INPUT(o.annotations.empty() || (o.captions.empty() && !o.results.empty()),
               "expected both --annotations and --results");
-  GMAIL_INPUT(coco || (!o.manifest.empty() && !o.captions.empty()),
-              "expected both --manifest and --captions");
-  return coco ? read_coco_captions(o.annotations, o.results)
-              : read_manifest_captions(o.manifest, o.split, o.captions);
+  GMAIL_INPUT(o.results.empty() != o.captions.empty(),
+              "expected --manifest with either --results or --captions");
+  if (!o.annotations.empty()) return read_coco_captions(o.annotations, o.results);
+  return o.results.empty() ? read_manifest_captions(o.manifest, o.split, o.captions)
+                           : read_coco_results(read_split(o.manifest, o.split), o.results);
 }
 
 // What is not as it should be in a set: said, or with `strict` an error.

@@ -94,6 +94,26 @@ void add_result(Caption&& c, Annotations& known, CaptionSet& set) {
   found->second.result = std::move(c.text);
 }
 
+CaptionSet join(Annotations known, const std::filesystem::path& references,
+                const std::filesystem::path& results) {
+  CaptionSet set;
+  JsonStream in(results);
+  for (in.begin_array(); in.next_element();) add_result(read_caption(in), known, set);
+  in.finish();
+  for (const std::string& id : known.ids) {
+    Entry& e = known.entries.at(id);
+    if (e.result && !e.references.empty())
+      set.images.push_back({id, std::move(e.file), std::move(*e.result), std::move(e.references)});
+    else if (e.result)
+      set.unreferenced.note(id);
+    else if (!e.references.empty())
+      set.missing.note(id);
+  }
+  GMAIL_INPUT(!set.images.empty(), results.string(), ": none of its ", set.results,
+              " results is for an image with references in ", references.string());
+  return set;
+}
+
 }  // namespace
 
 void Noted::note(const std::string& name) {
@@ -110,23 +130,17 @@ std::string Noted::text() const {
 
 CaptionSet read_coco_captions(const std::filesystem::path& annotations,
                               const std::filesystem::path& results) {
-  Annotations known = read_annotations(annotations);
-  CaptionSet set;
-  JsonStream in(results);
-  for (in.begin_array(); in.next_element();) add_result(read_caption(in), known, set);
-  in.finish();
-  for (const std::string& id : known.ids) {
-    Entry& e = known.entries.at(id);
-    if (e.result && !e.references.empty())
-      set.images.push_back({id, std::move(e.file), std::move(*e.result), std::move(e.references)});
-    else if (e.result)
-      set.unreferenced.note(id);
-    else if (!e.references.empty())
-      set.missing.note(id);
+  return join(read_annotations(annotations), annotations, results);
+}
+
+CaptionSet read_coco_results(const Manifest& manifest, const std::filesystem::path& results) {
+  Annotations known;
+  for (int64_t i = 0; i < manifest.size(); ++i) {
+    Entry& e = known.at(manifest[i].id);
+    e.file = manifest.image_path(i).string();
+    e.references = manifest[i].captions;
   }
-  GMAIL_INPUT(!set.images.empty(), results.string(), ": none of its ", set.results,
-              " results is for an image with references in ", annotations.string());
-  return set;
+  return join(std::move(known), manifest.file, results);
 }
 
 }  // namespace gmail

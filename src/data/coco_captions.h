@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "data/manifest.h"
+
 namespace gmail {
 
 // How many there are of something, and the first of them by name.
@@ -43,5 +45,7 @@ struct CaptionSet {
 // does a set with nothing to score.
 [[nodiscard]] CaptionSet read_coco_captions(const std::filesystem::path& annotations,
                                             const std::filesystem::path& results);
+// The same with a manifest's records for the images, and their captions for the references.
+[[nodiscard]] CaptionSet read_coco_results(const Manifest& manifest, const std::filesystem::path& results);
 
 }  // namespace gmail
