@@ -142,7 +142,8 @@ TEST_CASE("eval caption: the lines of caption run against a manifest") {
                {"half.jsonl", "no caption for record \"b\""});
   desk.write("who.jsonl", "{\"id\": \"a\", \"caption\": \"a\"}\n{\"id\": \"r3\", \"caption\": \"a\"}\n");
   desk.refused("eval caption --manifest m.jsonl --captions who.jsonl", {"who.jsonl:2", "\"id\"", "r3"});
-  desk.refused("eval caption --manifest m.jsonl --results r.json", {"either --annotations"});
+  desk.refused("eval caption --manifest m.jsonl --results r.json --captions who.jsonl",
+               {"either --results or --captions"});
   desk.refused("eval caption --results r.json", {"expected both --annotations and --results"});
 }
 

@@ -112,7 +112,8 @@ Plan plan_of(const Options& o) {
 }
 
 CaptionSet read_set(const Options& o) {
-  GMAIL_INPUT(o.annotations.empty() != o.manifest.empty(), "expected either --annotations or --manifest");
+  GMAIL_INPUT(o.annotations.empty() != o.manifest.empty(),
+              "expected both --annotations and --results, or --manifest");
   GMAIL_INPUT(o.split.empty() || !o.manifest.empty(), "--split is for --manifest");
   GMAIL_INPUT(o.annotations.empty() || (o.captions.empty() && !o.results.empty()),
               "expected both --annotations and --results");
