@@ -69,8 +69,9 @@ template <size_t N>
   return one_of(t, i, kBeforeNames);
 }
 
-// A letter, or letters with full stops between them: as far as the next full stop.
-[[nodiscard]] size_t acronym_with_stop(const Line& t, size_t i) {
+}  // namespace
+
+size_t acronym(const Line& t, size_t i) {
   size_t longest = 0;
   if (is_ascii_letter(t[i])) {
     size_t end = i + 1;
@@ -83,31 +84,17 @@ template <size_t N>
   return longest == 1 ? 0 : longest;
 }
 
-}  // namespace
-
-size_t acronym(const Line& t, size_t i) {
-  size_t longest = 0;
-  if (is_ascii_letter(t[i])) {
-    longest = 1;
-    while (t[i + longest] == '.' && is_ascii_letter(t[i + longest + 1])) longest += 2;
-  }
-  for (const std::u32string_view w : {U"canada-u.s", U"sino-u.s", U"korean-u.s", U"eu-u.s", U"japan-u.s",
-                                      U"non-u.s", U"u.s.-u.k", U"u.s.-u.s.s.r"})
-    if (t.has(i, w)) longest = std::max(longest, w.size());
-  return longest;
-}
-
 // "the U.S. He .." has two full stops. One letter alone gives its own away: "vitamin C" "." "It ..".
 Found acronym_ending_sentence(const Line& t, size_t i) {
-  const size_t length = acronym_with_stop(t, i);
+  const size_t length = acronym(t, i);
   if (length == 0 || !is_blank_or_newline(t[i + length])) return {};
   const size_t next = run(t, i + length, is_blank_or_newline);
-  if (!is_capital_ascii(t[next])) return {};
-  size_t after = 0;
-  for (const std::u32string_view w : kSentenceBeginnings)
-    if (t.has(next, w) && is_blank_or_newline(t[next + w.size()])) after = next + w.size() + 1;
-  if (after == 0) return {};
-  return {length == 2 ? 1 : length, length - 1, after - i};
+  size_t after = tag(t, next);
+  if (is_capital_ascii(t[next]))
+    for (const std::u32string_view w : kSentenceBeginnings)
+      if (t.has(next, w) && is_blank_or_newline(t[next + w.size()])) after = w.size();
+  if (after == 0 || !is_blank_or_newline(t[next + after])) return {};
+  return {length == 2 ? 1 : length, length - 1, next + after + 1 - i};
 }
 
 Found abbreviation_before_number(const Line& t, size_t i) {
@@ -144,6 +131,6 @@ Found abbreviation_at_end(const Line& t, size_t i) {
   return length > 0 ? Found{length, length - 1, length} : Found{};
 }
 
-Found title(const Line& t, size_t i) { return token(std::max(before_name(t, i), acronym_with_stop(t, i))); }
+Found title(const Line& t, size_t i) { return token(std::max(before_name(t, i), acronym(t, i))); }
 
 }  // namespace gmail::ptb

@@ -8,11 +8,10 @@ namespace gmail::ptb {
 namespace {
 
 constexpr std::u32string_view kNotInAddress = U" \t\n\f\r\"<>|(){}";
-constexpr std::u32string_view kNotAtItsEnd = U".!?,-:";
 constexpr std::u32string_view kNotInPath = U" \t\n\f\r\"<>|()";
 constexpr std::u32string_view kNotAtPathEnd = U".!?{},-";
 constexpr std::u32string_view kNotInSite = U" \t\n\f\r\"<>|.!?(){},";
-constexpr std::u32string_view kNotInMail = U" \t\n\f\r\"<>|()\u00A0";
+constexpr std::u32string_view kNotInMail = U" \t\n\f\r\"<>|(){}\u00A0";
 
 // Two characters or more without any of `never`, the last of them none of `not_last` either.
 [[nodiscard]] size_t tail(const Line& t, size_t i, std::u32string_view never, std::u32string_view not_last) {
@@ -126,7 +125,7 @@ Found tag_token(const Line& t, size_t i) { return token(tag(t, i)); }
 
 Found full_address(const Line& t, size_t i) {
   for (const std::u32string_view w : {U"http://", U"https://"})
-    if (const size_t n = t.has(i, w) ? tail(t, i + w.size(), kNotInAddress, kNotAtItsEnd) : 0; n > 0)
+    if (const size_t n = t.has(i, w) ? tail(t, i + w.size(), kNotInAddress, kNotAtPathEnd) : 0; n > 0)
       return token(w.size() + n);
   return {};
 }
@@ -146,7 +145,7 @@ Found handle(const Line& t, size_t i) {
   const auto in_handle = [](char32_t c) { return is_ascii_word(c) || c == '_'; };
   if (t[i] == '@' && in_handle(t[i + 1]) && !is_ascii_digit(t[i + 1]))
     return token(run(t, i + 1, in_handle) - i);
-  const size_t length = t[i] == '#' ? word(t, i + 1) : 0;
+  const size_t length = t[i] == '#' ? letters(t, i + 1) : 0;
   return length > 0 ? token(1 + length) : Found{};
 }
 
@@ -156,15 +155,18 @@ Found file_name(const Line& t, size_t i) {
       U"doc", U"exe", U"gif", U"htm", U"jar", U"jpg", U"mov",  U"mp3",  U"pdf",  U"php",  U"png",  U"ppt",
       U"sql", U"tar", U"txt", U"wav", U"xml", U"zip", U"docx", U"html", U"java", U"jpeg", U"class"};
   if (t.in_vain(Search::file, i)) return {};
-  const auto in_name = [](char32_t c) { return is_letter(c) || is_mark(c) || is_digit(c); };
-  size_t longest = 0, end = run(t, i, in_name);
+  const auto part_end = [&](size_t at) {
+    for (size_t n = 1; n > 0; at += n) n = is_digit(t[at]) ? 1 : letters(t, at);
+    return at;
+  };
+  size_t longest = 0, end = part_end(i);
   while (end > i && t[end] == '.') {
     for (const std::u32string_view w : kEndings) {
       const char32_t next = t[end + 1 + w.size()];
       if (t.has(end + 1, w) && (is_blank(next) || is_newline(next) || is_one_of(next, U".?!,")))
         longest = end + 1 + w.size() - i;
     }
-    const size_t part = run(t, end + 1, in_name);
+    const size_t part = part_end(end + 1);
     if (part == end + 1) break;
     end = part;
   }

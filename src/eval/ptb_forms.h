@@ -17,11 +17,12 @@ using Form = Found (*)(const Line&, size_t i);
 [[nodiscard]] inline Found token_before(size_t n, size_t context) { return {n, n, n + context}; }
 
 // pieces: the characters that they take at i, 0 if they are not here
-[[nodiscard]] size_t word(const Line& t, size_t i);            // letters, and . ! ? between them
+[[nodiscard]] size_t letters(const Line& t, size_t i);
+[[nodiscard]] size_t word(const Line& t, size_t i);  // letters, digits after them, and . ! ? between such
 [[nodiscard]] size_t apostrophe(const Line& t, size_t i);      // ' U+2019 U+0092 &apos;
 [[nodiscard]] size_t any_apostrophe(const Line& t, size_t i);  // and those that open a quotation
 [[nodiscard]] size_t auxiliary(const Line& t, size_t i);       // 's 'm 'd 're 've 'll
-[[nodiscard]] size_t acronym(const Line& t, size_t i);         // U.S, Japan-U.S, with one letter too
+[[nodiscard]] size_t acronym(const Line& t, size_t i);         // a. u.s. Japan-U.S. with the last full stop
 [[nodiscard]] size_t tag(const Line& t, size_t i);             // <a href="x">
 
 // ptb_words.cpp: words and contractions
@@ -93,5 +94,6 @@ Found quotes(const Line& t, size_t i);
 Found duck_feet(const Line& t, size_t i);  // << >>
 Found symbol(const Line& t, size_t i);
 Found no_break_blank(const Line& t, size_t i);  // &nbsp;
+Found blanks(const Line& t, size_t i);
 
 }  // namespace gmail::ptb

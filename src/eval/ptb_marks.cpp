@@ -111,5 +111,6 @@ Found quotes(const Line& t, size_t i) {
 Found duck_feet(const Line& t, size_t i) { return t.has(i, U"<<") || t.has(i, U">>") ? token(2) : Found{}; }
 Found symbol(const Line& t, size_t i) { return is_symbol(t[i]) ? token(1) : Found{}; }
 Found no_break_blank(const Line& t, size_t i) { return t.has(i, U"&nbsp;") ? token(6) : Found{}; }
+Found blanks(const Line& t, size_t i) { return token(run(t, i, is_blank) - i); }
 
 }  // namespace gmail::ptb

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/check.h"
 #include "data/utf32.h"
 #include "eval/ptb_forms.h"
 
@@ -13,6 +14,8 @@ namespace {
 
 using namespace ptb;
 using Text = std::u32string;
+
+constexpr size_t kLookAhead = 64;  // bytes of the next lines that are looked at
 
 // How a form is written as a token, before it is put into lower case.
 
@@ -169,6 +172,7 @@ constexpr std::array kRules = {
     Rule{duck_feet, as_it_is},
     Rule{symbol, as_it_is},
     Rule{no_break_blank, nullptr},
+    Rule{blanks, nullptr},
 };
 
 // As Java does it: one to one but for the dotted I and the sigma that ends a word.
@@ -196,6 +200,19 @@ constexpr std::array kRules = {
   return end > i && t[end] == ' ' && run_together(t, i).seen == 0 ? end - i : 0;
 }
 
+// What stands at i, and how it is written: nullptr if it is no token.
+[[nodiscard]] std::pair<Found, void (*)(Text&)> longest_form(const Line& t, size_t i) {
+  if (const size_t length = easy_word(t, i); length > 0) return {token(length), as_it_is};
+  Found best;
+  void (*write)(Text&) = nullptr;
+  for (const Rule& rule : kRules)
+    if (const Found found = rule.form(t, i); found.seen > best.seen) {
+      best = found;
+      write = rule.write;
+    }
+  return {best, write};
+}
+
 [[nodiscard]] bool dropped(std::string_view token) {
   constexpr std::array<std::string_view, 17> kDropped = {"''",    "'",     "``", "`",   "-LRB-", "-RRB-",
                                                          "-LCB-", "-RCB-", ".",  "?",   "!",     ",",
@@ -205,41 +222,47 @@ constexpr std::array kRules = {
 
 }  // namespace
 
-std::vector<std::string> ptb_tokens(std::string_view caption, NextCaption next) {
-  const Line line(caption, next ? "\n" + std::string(next->substr(0, 256)) : std::string());
+std::vector<std::string> ptb_tokens(std::string_view caption, std::optional<std::string_view> next_lines) {
+  const Line line(caption, next_lines ? concat("\n", next_lines->substr(0, kLookAhead)) : "");
   std::vector<std::string> tokens;
   for (size_t i = 0; i < line.size();) {
-    Found best = token(easy_word(line, i));
-    void (*write)(Text&) = as_it_is;
-    if (best.seen == 0 && line[i] != ' ')
-      for (const Rule& rule : kRules)
-        if (const Found found = rule.form(line, i); found.seen > best.seen) {
-          best = found;
-          write = rule.write;
-        }
-    if (best.seen == 0 || write == nullptr) {
-      i += std::max(best.used, size_t{1});
+    if (line[i] == ' ') {  // begins no token
+      i = run(line, i, is_blank);
       continue;
     }
-    Text text(line.part(i, best.text));
-    write(text);
-    tokens.push_back(lower(text));
-    i += best.used;
+    const auto [found, write] = longest_form(line, i);
+    if (write != nullptr) {
+      Text text(line.part(i, found.text));
+      write(text);
+      tokens.push_back(lower(text));
+    }
+    i += std::max(found.used, size_t{1});
   }
   return tokens;
 }
 
-Words caption_tokens(std::string_view caption, NextCaption next) {
-  Words tokens = ptb_tokens(caption, next);
+Words caption_tokens(std::string_view caption, std::optional<std::string_view> next_lines) {
+  Words tokens = ptb_tokens(caption, next_lines);
   std::erase_if(tokens, dropped);
   return tokens;
 }
 
 std::vector<Words> caption_tokens_of_lines(const std::vector<std::string>& captions) {
   std::vector<Words> all;
-  for (size_t i = 0; i < captions.size(); ++i)
-    all.push_back(
-        caption_tokens(captions[i], i + 1 < captions.size() ? NextCaption(captions[i + 1]) : NextCaption{}));
+  for (size_t i = 0; i < captions.size(); ++i) {
+    if (i + 1 == captions.size()) {
+      all.push_back(caption_tokens(captions[i]));
+      break;
+    }
+    std::string next;
+    for (size_t k = i + 1; k < captions.size() && next.size() < kLookAhead; ++k) {
+      std::string line = captions[k].substr(0, kLookAhead);
+      std::replace(line.begin(), line.end(), '\n', ' ');
+      next += line;
+      if (k + 1 < captions.size()) next += '\n';
+    }
+    all.push_back(caption_tokens(captions[i], next));
+  }
   return all;
 }
 

@@ -27,9 +27,10 @@ constexpr char32_t kSoftHyphen = 0xAD;
   return is_letter(t[i]) || is_mark(t[i]) ? 1 : accented_entity(t, i);
 }
 
-[[nodiscard]] size_t word_letters(const Line& t, size_t i) {
+// letters and digits after a letter
+[[nodiscard]] size_t word_part(const Line& t, size_t i) {
   const size_t begin = i;
-  while (const size_t n = word_letter(t, i)) i += n;
+  for (size_t n = word_letter(t, i); n > 0; n = is_digit(t[i]) ? 1 : word_letter(t, i)) i += n;
   return i - begin;
 }
 
@@ -70,8 +71,7 @@ constexpr char32_t kSoftHyphen = 0xAD;
   const size_t first = end;
   while (t[end] == '-') {
     size_t next = run(t, end + 1, in_part);
-    const size_t letters = acronym(t, end + 1);
-    if (letters > 1 && t[end + 1 + letters] == '.') next = std::max(next, end + 2 + letters);
+    if (const size_t n = acronym(t, end + 1); n > 2) next = std::max(next, end + 1 + n);
     if (next == end + 1) break;
     end = next;
   }
@@ -137,10 +137,16 @@ constexpr char32_t kSoftHyphen = 0xAD;
 
 }  // namespace
 
+size_t letters(const Line& t, size_t i) {
+  const size_t begin = i;
+  while (const size_t n = word_letter(t, i)) i += n;
+  return i - begin;
+}
+
 size_t word(const Line& t, size_t i) {
-  size_t length = word_letters(t, i);
+  size_t length = word_part(t, i);
   while (length > 0 && is_one_of(t[i + length], U".!?")) {
-    const size_t next = word_letters(t, i + length + 1);
+    const size_t next = word_part(t, i + length + 1);
     if (next == 0) break;
     length += 1 + next;
   }
