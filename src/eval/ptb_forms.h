@@ -22,7 +22,7 @@ using Form = Found (*)(const Line&, size_t i);
 [[nodiscard]] size_t apostrophe(const Line& t, size_t i);      // ' U+2019 U+0092 &apos;
 [[nodiscard]] size_t any_apostrophe(const Line& t, size_t i);  // and those that open a quotation
 [[nodiscard]] size_t auxiliary(const Line& t, size_t i);       // 's 'm 'd 're 've 'll
-[[nodiscard]] size_t acronym(const Line& t, size_t i);         // a. u.s. Japan-U.S. with the last full stop
+[[nodiscard]] size_t initials(const Line& t, size_t i);        // a. u.s. with the last full stop
 [[nodiscard]] size_t tag(const Line& t, size_t i);             // <a href="x">
 
 // ptb_words.cpp: words and contractions
@@ -53,6 +53,7 @@ Found company_before_limited(const Line& t, size_t i);
 Found abbreviation_ending_sentence(const Line& t, size_t i);
 Found abbreviation_inside(const Line& t, size_t i);
 Found abbreviation_at_end(const Line& t, size_t i);
+Found countries_before_blank(const Line& t, size_t i);  // Japan-U.S
 Found title(const Line& t, size_t i);
 
 // ptb_numbers.cpp

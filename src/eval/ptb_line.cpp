@@ -74,10 +74,14 @@ constexpr std::array<Range, 65> kSymbols = {
   return c > 0xFFFF ? UTF8PROC_CATEGORY_CN : utf8proc_category(static_cast<utf8proc_int32_t>(c));
 }
 
-[[nodiscard]] std::u32string joined(std::string_view caption, std::string_view following) {
-  std::u32string text = to_code_points(caption);
-  std::replace(text.begin(), text.end(), U'\n', U' ');
-  return text += to_code_points(following);
+// As UTF-16: the reference counts what stands beyond U+FFFF as two characters of no class.
+[[nodiscard]] std::u32string code_units(std::string_view text) {
+  std::u32string units;
+  for (const char32_t c : to_code_points(text)) {
+    if (c > 0xFFFF) units += 0xD800 + ((c - 0x10000) >> 10U);
+    units += c > 0xFFFF ? 0xDC00 + (c & 0x3FFU) : c;
+  }
+  return units;
 }
 
 }  // namespace
@@ -108,6 +112,11 @@ bool is_capital(char32_t c) {
   return roman_or_circled || (category(c) == UTF8PROC_CATEGORY_LU && is_letter(c));
 }
 
+bool is_cased(char32_t c) {
+  return category(c) == UTF8PROC_CATEGORY_LU || category(c) == UTF8PROC_CATEGORY_LL ||
+         category(c) == UTF8PROC_CATEGORY_LT;
+}
+
 bool is_blank(char32_t c) {
   return c == ' ' || c == '\t' || c == 0xA0 || (c >= 0x2000 && c <= 0x200A) || c == 0x3000;
 }
@@ -120,19 +129,10 @@ bool is_symbol(char32_t c) {
 
 bool is_one_of(char32_t c, std::u32string_view set) { return set.find(c) != std::u32string_view::npos; }
 
-char32_t plain_lower(char32_t c) {
-  if (c < 0x80) return c - U'A' < 26 ? c + 32 : c;
-  if (c == 0x130 || c == 0x131) return 'i';
-  return c == 0x17F ? U's' : c == 0x212A ? U'k' : c;
-}
-
 Line::Line(std::string_view caption, std::string_view following)
-    : text_(joined(caption, following)), size_(text_.size() - to_code_points(following).size()) {}
-
-bool Line::has(size_t i, std::u32string_view word) const {
-  for (size_t k = 0; k < word.size(); ++k)
-    if (plain_lower((*this)[i + k]) != word[k]) return false;
-  return true;
+    : text_(code_units(caption)), size_(text_.size()) {
+  std::replace(text_.begin(), text_.end(), U'\n', U' ');
+  text_ += code_units(following);
 }
 
 }  // namespace gmail::ptb

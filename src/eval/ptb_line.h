@@ -20,12 +20,17 @@ constexpr char32_t kEnd = 0xFFFFFFFF;  // behind the last character
 [[nodiscard]] bool is_mark(char32_t c);  // joins letters: accents, soft hyphen, ..
 [[nodiscard]] bool is_digit(char32_t c);
 [[nodiscard]] bool is_capital(char32_t c);
+[[nodiscard]] bool is_cased(char32_t c);
 [[nodiscard]] bool is_blank(char32_t c);    // within a line
 [[nodiscard]] bool is_newline(char32_t c);  // ends a line; inside a caption too, but for "\n"
 [[nodiscard]] bool is_symbol(char32_t c);   // stands alone
 [[nodiscard]] bool is_one_of(char32_t c, std::u32string_view set);
 // 'a' of 'A'; Kelvin's sign, the long s and the dotless and dotted i count as k, s and i
-[[nodiscard]] char32_t plain_lower(char32_t c);
+[[nodiscard]] inline char32_t plain_lower(char32_t c) {
+  if (c < 0x80) return c - U'A' < 26 ? c + 32 : c;
+  if (c == 0x130 || c == 0x131) return U'i';
+  return c == 0x17F ? U's' : c == 0x212A ? U'k' : c;
+}
 
 // Where a scan from some place found nothing up to another place, one from in between would not either: it is
 // not made again, which keeps the time linear.
@@ -42,7 +47,11 @@ class Line {
     return std::u32string_view(text_).substr(from, count);
   }
   // `word` is lower case; capitals match it
-  [[nodiscard]] bool has(size_t i, std::u32string_view word) const;
+  [[nodiscard]] bool has(size_t i, std::u32string_view word) const {
+    for (size_t k = 0; k < word.size(); ++k)
+      if (plain_lower((*this)[i + k]) != word[k]) return false;
+    return true;
+  }
 
   [[nodiscard]] bool in_vain(Search s, size_t i) const { return i < vain_[static_cast<size_t>(s)]; }
   void found_nothing(Search s, size_t up_to) const { vain_[static_cast<size_t>(s)] = up_to; }

@@ -80,7 +80,9 @@ Found raised_number(const Line& t, size_t i) {
 Found fraction(const Line& t, size_t i) {
   if (!is_digit(t[i])) return {};
   Ways ways = Ways(t, i).digits(1, 4).one_of(U"- \u00A0");
-  ways.or_else(Ways(t, i)).digits(1, 4).one_of(U"\\", 0).one_of(U"/\u2044").digits(1, 4);
+  ways.or_else(Ways(t, i)).digits(1, 4);
+  Ways other = ways;
+  ways.one_of(U"\\", 0).one_of(U"/").or_else(other.one_of(U"\u2044")).digits(1, 4);
   return token(ways.longest());
 }
 

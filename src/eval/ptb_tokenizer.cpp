@@ -6,8 +6,8 @@
 #include <array>
 
 #include "core/check.h"
-#include "data/utf32.h"
 #include "eval/ptb_forms.h"
+#include "io/utf8.h"
 
 namespace gmail {
 namespace {
@@ -145,6 +145,7 @@ constexpr std::array kRules = {
     Rule{abbreviation_inside, as_it_is},
     Rule{abbreviation_at_end, as_it_is},
     Rule{title, as_it_is},
+    Rule{countries_before_blank, as_it_is},
     Rule{year_before_blank, as_it_is},
     Rule{file_name, as_it_is},
     Rule{word_before_stop, without_soft_hyphens},
@@ -175,21 +176,28 @@ constexpr std::array kRules = {
     Rule{blanks, nullptr},
 };
 
+[[nodiscard]] int32_t lower_code(char32_t c) { return utf8proc_tolower(static_cast<utf8proc_int32_t>(c)); }
+
+// sigma at the end: behind cased letters, before none
+[[nodiscard]] bool is_final_sigma(const Text& text, size_t i) {
+  const auto at = text.begin() + static_cast<std::ptrdiff_t>(i);
+  return text[i] == 0x3A3 && std::any_of(text.begin(), at, is_cased) &&
+         std::none_of(at + 1, text.end(), is_cased);
+}
+
 // As Java does it: one to one but for the dotted I and the sigma that ends a word.
 [[nodiscard]] std::string lower(const Text& text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
     const char32_t c = text[i];
-    const bool final_sigma =
-        c == 0x3A3 && i > 0 && is_letter(text[i - 1]) && !(i + 1 < text.size() && is_letter(text[i + 1]));
     if (c < 0x80)
       out += static_cast<char>(plain_lower(c));
     else if (c == 0x130)
       out += "i\u0307";
+    else if (c >= 0xD800 && c <= 0xDBFF && i + 1 < text.size())
+      append_code_point(out, lower_code(0x10000 + ((c - 0xD800) << 10U) + (text[++i] - 0xDC00)));
     else
-      out += to_utf8(
-          Text(1, final_sigma ? U'\u03C2'
-                              : static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)))));
+      append_code_point(out, is_final_sigma(text, i) ? 0x3C2 : lower_code(c));
   }
   return out;
 }

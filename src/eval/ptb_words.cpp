@@ -71,7 +71,7 @@ constexpr char32_t kSoftHyphen = 0xAD;
   const size_t first = end;
   while (t[end] == '-') {
     size_t next = run(t, end + 1, in_part);
-    if (const size_t n = acronym(t, end + 1); n > 2) next = std::max(next, end + 1 + n);
+    if (const size_t n = initials(t, end + 1); n > 2) next = std::max(next, end + 1 + n);
     if (next == end + 1) break;
     end = next;
   }
