@@ -1,11 +1,14 @@
-// Protects BLEU, ROUGE-L and CIDEr: values that coco-caption's scorers give on a small set, and the edges of
-// each.
-#include "catch.h"
-
+// Protects BLEU, ROUGE-L and CIDEr: values that coco-caption's scorers give on a small set and, image by
+// image, on ../shared/data/coco-caption; the edges of each.
 #include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 
+#include "catch.h"
 #include "core/check.h"
 #include "eval/caption_metrics.h"
+#include "eval/ptb_tokenizer.h"
+#include "io/json.h"
 
 using namespace gmail;
 
@@ -76,6 +79,25 @@ TEST_CASE("caption_metrics: clipping, brevity, closest reference length") {
   CHECK(bleu({image("a b c", {"a b c d", "a b"})}).reference_length == 2);  // equally near: the shorter
 }
 
+// Nine words of which every second one is right: the small constants of eq. (1) are all that is left of the
+// longer n-grams, and a ratio that is only just below 1.
+TEST_CASE("caption_metrics: BLEU of a single image") {
+  const std::vector<CaptionedImage> set{image("a 1 b 2 c 3 d 4 e", {"a . b . c . d . e"}),
+                                        image("a b c d", {"a b c d"}), image("", {"a b"})};
+  const Bleu b = bleu(set);
+  REQUIRE(b.each.size() == 3);
+  const std::array<double, 4> expected = {0.555555555432099, 8.333333331423613e-09, 2.1487199818053214e-11,
+                                          1.1339582219145234e-12};
+  for (size_t k = 0; k < 4; ++k) {
+    CHECK(std::abs(b.each[0][k] / expected[k] - 1) <= 1e-9);
+    CHECK(b.each[1][k] == Approx(1).epsilon(1e-6));
+    CHECK(b.each[2][k] == 0);
+  }
+  CHECK(b.guess == std::array<int64_t, 4>{13, 11, 9, 7});
+  CHECK(b.correct == std::array<int64_t, 4>{9, 3, 2, 1});
+  CHECK(bleu({set[0]}).score == b.each[0]);
+}
+
 TEST_CASE("caption_metrics: CIDEr-D clips a repeated word and punishes another length") {
   // Every word stands in one of two images, so all weights are tf * ln 2 and ln 2 falls out.
   const std::vector<CaptionedImage> set{image("red red", {"red ball"}), image("blue", {"blue sky at night"})};
@@ -95,6 +117,64 @@ TEST_CASE("caption_metrics: an empty hypothesis scores 0, a single image has no 
   CHECK(bleu(set).guess[0] == 19);
   CHECK(cider_d({small_set()[0]}).mean == 0);
   CHECK(bleu({image("", {"a"})}).score[0] < 1e-6);
+}
+
+TEST_CASE("caption_metrics: nothing is NaN where nothing is to be counted") {
+  const std::vector<CaptionedImage> set{image("", {"", ""}), image("a", {""}), image("", {"a b"})};
+  for (const CaptionScore& s : {rouge_l(set), cider(set), cider_d(set)})
+    CHECK(s.each == std::vector<double>{0, 0, 0});
+  for (const double s : bleu(set).score) CHECK(s < 1e-3);
+  CHECK(cider({image("a b", {"a b"})}).mean == 0);
+}
+
+TEST_CASE("caption_metrics: a no-break space parts words in BLEU and CIDEr, not in ROUGE-L") {
+  const std::vector<CaptionedImage> set{{{"2\u00A01/2", "cups"}, {{"2", "1/2", "cups"}}},
+                                        image("tea", {"tea"})};
+  CHECK(bleu(set).score[2] == Approx(1).epsilon(1e-6));
+  CHECK(cider_d(set).each[0] == Approx(7.5));
+  CHECK(rouge_l(set).each[0] < 0.5);
+}
+
+TEST_CASE("caption_metrics: every score of the reference on 126 images, from the captions") {
+  const auto folder = std::filesystem::path(GMAIL_SOURCE_DIR) / "../shared/data/coco-caption";
+  if (!std::filesystem::exists(folder / "scores_fakecap126.json")) {
+    WARN("skipped: no " << folder);
+    return;
+  }
+  std::vector<std::string> captions, ids, references;
+  std::map<std::string, size_t> place;
+  for (const Json& r : read_json(folder / "captions_fakecap126_results.json")) {
+    captions.push_back(r["caption"].get<std::string>());
+    ids.push_back(std::to_string(r["image_id"].get<int64_t>()));
+    place[ids.back()] = ids.size() - 1;
+  }
+  const Json annotations = read_json(folder / "captions_fakecap126_annotations.json")["annotations"];
+  for (const Json& a : annotations) references.push_back(a["caption"].get<std::string>());
+  std::vector<CaptionedImage> set;
+  for (Words& w : caption_tokens_of_lines(captions)) set.push_back({std::move(w), {}});
+  const std::vector<Words> lines = caption_tokens_of_lines(references);
+  for (size_t i = 0; i < lines.size(); ++i)
+    set[place.at(std::to_string(annotations[i]["image_id"].get<int64_t>()))].references.push_back(lines[i]);
+
+  const Bleu b = bleu(set);
+  const CaptionScore rouge = rouge_l(set), d = cider_d(set);
+  double worst = 0;
+  const auto compare = [&](double score, const Json& expected) {
+    const auto e = expected.get<double>();
+    const double difference = std::abs(score - e) / std::max(e, 1e-15);
+    if (!(difference <= worst)) worst = difference;  // NaN too
+  };
+  const Json all = read_json(folder / "scores_fakecap126.json");
+  const auto compare_all = [&](const Json& keys, const std::array<double, 4>& bleus, double r, double c) {
+    for (size_t k = 0; k < 4; ++k) compare(bleus[k], keys["Bleu_" + std::to_string(k + 1)]);
+    compare(r, keys["ROUGE_L"]);
+    compare(c, keys["CIDEr"]);
+  };
+  compare_all(all["overall"], b.score, rouge.mean, d.mean);
+  for (size_t i = 0; i < set.size(); ++i)
+    compare_all(all["per_image"][ids[i]], b.each[i], rouge.each[i], d.each[i]);
+  CHECK(set.size() == 126);
+  CHECK(worst <= 1e-9);
 }
 
 TEST_CASE("caption_metrics: bad input is refused") {

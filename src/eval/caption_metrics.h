@@ -16,7 +16,10 @@
 //   (5)  CIDEr-D = 10 mean_n mean_r  sum_g min(h(g), r(g)) r(g) / (|h| |r|) * exp(-(len_h - len_r)^2 / (2 *
 //   6^2))
 //        len counted in bigrams. This is what coco-caption calls "CIDEr".
-//        Both are 0 for a single image: ln N = 0.
+//        Both are 0 for a single image: ln N = 0. The paper stems the words first; a caller who wants that
+//        passes stems.
+// A token with a no-break space inside, as the tokenizer makes of "2 1/2", counts as two words in BLEU and
+// CIDEr and as one in ROUGE-L: the reference splits a caption in two ways.
 #pragma once
 
 #include <array>
@@ -34,7 +37,8 @@ struct CaptionedImage {
 };
 
 struct Bleu {
-  std::array<double, 4> score{};  // BLEU-1 .. BLEU-4 of the corpus, 0 .. 1
+  std::array<double, 4> score{};            // BLEU-1 .. BLEU-4 of the corpus, 0 .. 1
+  std::vector<std::array<double, 4>> each;  // of each image by itself, as a corpus of one
   std::array<int64_t, 4> correct{}, guess{};
   int64_t hypothesis_length = 0, reference_length = 0;
 };
