@@ -12,13 +12,11 @@ namespace gmail {
 namespace {
 
 // eq. (1) of caption_metrics.h for the corpus, and for each image as a corpus of its own
-void add_bleu(const std::vector<CaptionedImage>& images, CaptionScores& out) {
+void add_bleu(CaptionScores& out) {
   std::array<CaptionScore, 4> scores;
   for (size_t n = 0; n < scores.size(); ++n) scores[n].mean = out.counts.score[n];
-  for (const CaptionedImage& image : images) {
-    const Bleu one = bleu({image});
-    for (size_t n = 0; n < scores.size(); ++n) scores[n].each.push_back(one.score[n]);
-  }
+  for (const std::array<double, 4>& one : out.counts.each)
+    for (size_t n = 0; n < scores.size(); ++n) scores[n].each.push_back(one[n]);
   for (size_t n = 0; n < scores.size(); ++n)
     out.metrics.push_back({concat("Bleu_", n + 1), std::move(scores[n])});
 }
@@ -80,7 +78,7 @@ CaptionScores score_captions(const std::vector<CaptionedImage>& images, const Ca
   if (suite.spice) check_spice(suite.spice_options);
   CaptionScores out;
   out.counts = bleu(images);
-  if (suite.bleu) add_bleu(images, out);
+  if (suite.bleu) add_bleu(out);
   if (suite.meteor) {
     const Meteor meteor(suite.meteor_options);
     out.metrics.push_back({meteor.name(), meteor.score(images)});
