@@ -64,3 +64,17 @@ TEST_CASE("readme: the results on photos are those of the recorded run, and stan
   CHECK(read("README.md").find(gmail::fixed(arms["real"]["t2i_r10"]) + "% of the captions") !=
         std::string::npos);
 }
+
+TEST_CASE("readme: the captions of photos are those of the recorded run, and its scores reach the goal") {
+  const std::string folder = "paper_repro/flickr8k_small/", page = read(folder + "README.md");
+  const auto run = nlohmann::json::parse(read(folder + "captions.json"));
+  for (const auto& [metric, score] : run["overall"].items()) {
+    INFO(metric);
+    CHECK(page.find(" " + gmail::fixed(score, 4) + " |") != std::string::npos);
+  }
+  CHECK(run["captions"].size() == 12);
+  for (const auto& [photo, caption] : run["captions"].items())
+    CHECK(page.find("| " + photo + " | " + caption.get<std::string>() + " |\n") != std::string::npos);
+  CHECK(run["overall"]["Bleu_1"] > 0.45);
+  CHECK(run["overall"]["CIDEr"] > 0.10);
+}
