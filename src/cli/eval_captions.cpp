@@ -238,7 +238,8 @@ void run(Command& c, Options& o) {
                       {"counts", counts},
                       {"overall", overall},
                       {"per_image", per_image_of(set, scores)}};
-  if (!o.out.empty()) write_atomically(o.out, result.dump(2) + "\n");
+  if (!o.out.empty())
+    write_atomically(o.out, result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   print_scores(scores, counts);
 }
 

@@ -181,12 +181,15 @@ void advance_clipcap(CaptionSearch& search, const Rows& logits, const DecodeOpti
 }  // namespace
 
 void DecodeOptions::check() const {
-  GMAIL_INPUT(beams >= 1 && max_length >= 1 && min_length >= 0 && min_length <= max_length, "[decode] beams ",
-              beams, ", lengths ", min_length, " to ", max_length);
+  constexpr double kLeast = 1e-6;
+  constexpr int kMostBeams = 1000;
+  GMAIL_INPUT(
+      beams >= 1 && beams <= kMostBeams && max_length >= 1 && min_length >= 0 && min_length <= max_length,
+      "[decode] beams ", beams, ", lengths ", min_length, " to ", max_length);
   GMAIL_INPUT(!sample || (beams == 1 && rule == DecodeRule::standard),
               "[decode] sampling is for one beam of the standard rule, found ", beams, " beams");
-  GMAIL_INPUT(temperature > 0 && std::isfinite(temperature), "[decode] temperature ", temperature,
-              ": expected a number above 0");
+  GMAIL_INPUT(temperature >= kLeast && std::isfinite(temperature), "[decode] temperature ", temperature,
+              ": expected a number from ", kLeast, " on");
   GMAIL_INPUT(top_p > 0 && top_p <= 1, "[decode] top_p ", top_p, ": expected above 0 and at most 1");
 }
 

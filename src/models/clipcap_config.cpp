@@ -35,6 +35,8 @@ ClipCapConfig ClipCapConfig::from_json(const nlohmann::json& j, const std::strin
   if (j.contains("mapper"))
     c.mapper = mapper_from(j["mapper"].is_string() ? j["mapper"].get<std::string>() : describe(j["mapper"]),
                            file + ": field \"mapper\"");
+  GMAIL_INPUT(c.gpt.vocab_size >= 2, file,
+              ": field \"vocab_size\": expected a word and an end at least, found ", c.gpt.vocab_size);
   c.clip_dim = size("clip_dim", 1, kMost);
   c.prefix_length = size("prefix_length", 1, c.gpt.n_positions - 1);
   c.clip_length = size("clip_length", 1, kMost, c.prefix_length);
