@@ -6,23 +6,11 @@
 #   BUDGET   minutes on two cores for all of it (default 40): the steps of both trainings are scaled by it
 #   OUT      folder of the run (default runs/flickr8k_captions); what is there is continued
 set -euo pipefail
-gmail=$1 data=$2
-out=${OUT:-runs/flickr8k_captions} budget=${BUDGET:-40} seed=${SEED:-0}
-here=$(cd "$(dirname "$0")/.." && pwd)
-config=$here/paper_repro/flickr8k_small
-steps() { echo $(($1 * budget / 40)); }  # steps N: what N steps of the full budget come to
+full_budget=40 default_out=runs/flickr8k_captions
+# shellcheck source=scripts/flickr8k_run.sh
+. "$(dirname "$0")/flickr8k_run.sh"
 
-begin=$SECONDS
-note() { echo "== $* ($((SECONDS - begin)) s)"; }
-mkdir -p "$out"
-
-note import
-"$gmail" import flickr8k --root "$data" --out "$out/photos"
-manifest=$out/photos/manifest.jsonl
-
-note f_r
-"$gmail" pretrain --manifest "$manifest" --split train --model "$config/clip.json" --vocab 4096 --cache "$out/photos.cache" \
-  --batch 128 --steps "$(steps 2400)" --lr 1e-3 --weight-decay 0.2 --crop 4 --flip --seed "$seed" --out "$out/clip" --resume
+pretrain_clip 2400
 
 note captioner
 "$gmail" caption train --model "$out/clip" --manifest "$manifest" --arm real --split train --features "$out/features" \
