@@ -24,17 +24,13 @@ struct gmail_captions {
 namespace {
 
 DecodeOptions decode_options(const ClipCapConfig& config, const gmail_caption_options* given) {
-  constexpr int32_t kMostBeams = 1000;
   const gmail_caption_options o = given != nullptr ? *given : gmail_caption_options{};
   const int64_t room = config.gpt.n_positions - config.prefix_length;
   DecodeOptions out;
-  if (config.released) {
-    out.rule = DecodeRule::clipcap;
-    out.max_length = kReleasedMaxLength;
-  }
+  if (config.released) out.rule = DecodeRule::clipcap;
   if (o.beams != 0) out.beams = o.beams;
   out.min_length = o.min_length;
-  out.max_length = o.max_length != 0 ? o.max_length : std::min(out.max_length, room);
+  out.max_length = o.max_length != 0 ? o.max_length : default_max_length(out.rule, room);
   require(out.beams >= 1 && out.beams <= kMostBeams, "options.beams: expected 1 .. ", kMostBeams, ", found ",
           out.beams);
   require(out.max_length >= 1 && out.max_length <= room, "options.max_length: expected 1 .. ", room,

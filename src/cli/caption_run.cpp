@@ -46,8 +46,8 @@ void setup_run(Command& c, RunOptions& o) {
 }
 
 DecodeOptions decode_options(const Command& c, const RunOptions& o, int64_t room) {
-  const int64_t longest =
-      o.max_length != 0 ? o.max_length : std::min<int64_t>(o.released ? kReleasedMaxLength : 32, room);
+  const DecodeRule rule = o.released ? DecodeRule::clipcap : DecodeRule::standard;
+  const int64_t longest = o.max_length != 0 ? o.max_length : default_max_length(rule, room);
   GMAIL_INPUT(o.beam >= 1, "--beam: expected at least 1, found ", o.beam);
   GMAIL_INPUT(longest >= 1 && longest <= room, "--max-length: expected 1 .. ", room,
               " for this captioner, found ", longest);
@@ -62,7 +62,7 @@ DecodeOptions decode_options(const Command& c, const RunOptions& o, int64_t room
   return {.beams = o.beam,
           .min_length = o.min_length,
           .max_length = longest,
-          .rule = o.released ? DecodeRule::clipcap : DecodeRule::standard,
+          .rule = rule,
           .sample = sample,
           .temperature = o.temperature > 0 ? o.temperature : 1,
           .top_p = o.top_p > 0 ? o.top_p : 1,

@@ -180,9 +180,12 @@ void advance_clipcap(CaptionSearch& search, const Rows& logits, const DecodeOpti
 
 }  // namespace
 
+int64_t default_max_length(DecodeRule rule, int64_t room) {
+  return std::min<int64_t>(rule == DecodeRule::clipcap ? 67 : DecodeOptions().max_length, room);
+}
+
 void DecodeOptions::check() const {
   constexpr double kLeast = 1e-6;
-  constexpr int kMostBeams = 1000;
   GMAIL_INPUT(
       beams >= 1 && beams <= kMostBeams && max_length >= 1 && min_length >= 0 && min_length <= max_length,
       "[decode] beams ", beams, ", lengths ", min_length, " to ", max_length);

@@ -22,7 +22,9 @@ namespace gmail {
 
 enum class DecodeRule : uint8_t { standard, clipcap };
 
-inline constexpr int64_t kReleasedMaxLength = 67;  // predict.py's entry_length
+inline constexpr int kMostBeams = 1000;
+// The most tokens of a caption where nobody says: 32, or predict.py's 67, or as many as there is `room` for.
+[[nodiscard]] int64_t default_max_length(DecodeRule rule, int64_t room);
 
 struct DecodeOptions {
   int beams = 1;                            // 1: greedy
