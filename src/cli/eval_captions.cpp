@@ -57,16 +57,6 @@ void setup(Command& c, Options& o) {
   c.option("out", o.out, "JSON file for the result: overall, per image, counts, what ran");
 }
 
-std::vector<std::string> split_list(const std::string& list) {
-  std::vector<std::string> parts;
-  for (size_t begin = 0; begin <= list.size();) {
-    const size_t end = std::min(list.find(',', begin), list.size());
-    parts.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
 struct Plan {
   CaptionSuite suite;
   bool clip_score = false;
@@ -90,7 +80,7 @@ Plan plan_of(const Options& o) {
                                      {"clipscore", &plan.clip_score, "--clip", o.clip}};
   for (const Metric& m : known) *m.on = o.metrics.empty() && (m.needs.empty() || !m.given.empty());
   if (!o.metrics.empty())
-    for (const std::string& name : split_list(o.metrics)) {
+    for (const std::string& name : comma_parts(o.metrics)) {
       const auto found = std::find_if(known.begin(), known.end(), [&](auto& m) { return m.name == name; });
       GMAIL_INPUT(found != known.end(), "--metrics: unknown \"", name,
                   "\"; known are bleu, meteor, rouge, cider, wmd, spice, clipscore, with commas between");
@@ -238,8 +228,7 @@ void run(Command& c, Options& o) {
                       {"counts", counts},
                       {"overall", overall},
                       {"per_image", per_image_of(set, scores)}};
-  if (!o.out.empty())
-    write_atomically(o.out, result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  save(result, o.out);
   print_scores(scores, counts);
 }
 

@@ -12,8 +12,13 @@ void print(const Result& result) {
       std::cout << key << '\t' << (value.is_string() ? value.get<std::string>() : value.dump()) << '\n';
 }
 
+void save(const Result& result, const std::string& out) {
+  if (out.empty()) return;
+  write_atomically(out, result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
 void report(const Result& result, const std::string& out) {
-  if (!out.empty()) write_atomically(out, result.dump(2) + "\n");
+  save(result, out);
   print(result);
 }
 

@@ -16,6 +16,16 @@ std::vector<std::string>& arguments() {
   return all;
 }
 
+std::vector<std::string> comma_parts(const std::string& list) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    parts.push_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
 std::string version_text() {
   const BuildInfo b = build_info();
   return concat("gmail ", b.version, " (", b.commit, ")\ncompiler: ", b.compiler, ", ", b.flags,

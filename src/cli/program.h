@@ -111,6 +111,9 @@ struct Program {
   void parse(int argc, char** argv);
 };
 
+// "a,b" -> {"a", "b"}; an empty part is one, for the caller to refuse.
+[[nodiscard]] std::vector<std::string> comma_parts(const std::string& list);
+
 // `gmail --version`: the build, its compiler, what it runs matrix products with, CUDA and CBLAS found or not.
 [[nodiscard]] std::string version_text();
 

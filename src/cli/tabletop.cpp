@@ -32,9 +32,8 @@ void setup(Command& c, Options& o) {
 // "train=6000,test=1000"
 std::vector<TabletopSplit> parse_splits(const std::string& text) {
   std::vector<TabletopSplit> splits;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    const std::string part = text.substr(begin, end - begin), name = part.substr(0, part.find('='));
+  for (const std::string& part : comma_parts(text)) {
+    const std::string name = part.substr(0, part.find('='));
     int64_t count = 0;
     const char *number = part.data() + name.size() + 1, *stop = part.data() + part.size();
     const bool has_number = name.size() + 1 < part.size();
@@ -44,7 +43,6 @@ std::vector<TabletopSplit> parse_splits(const std::string& text) {
     for (const TabletopSplit& other : splits)
       GMAIL_INPUT(other.name != name, "--splits: \"", name, "\" is given twice");
     splits.push_back({name, count});
-    begin = end + 1;
   }
   return splits;
 }
