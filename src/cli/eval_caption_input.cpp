@@ -1,6 +1,5 @@
 #include "cli/eval_caption_input.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -8,6 +7,7 @@
 #include "data/manifest.h"
 #include "io/files.h"
 #include "io/json.h"
+#include "io/lines.h"
 
 namespace gmail::cli {
 namespace {
@@ -56,10 +56,7 @@ std::unordered_map<int64_t, Line> read_captions(const Manifest& manifest, const 
   const RecordFinder finder(manifest);
   const std::string all = read_text(file);
   std::unordered_map<int64_t, Line> lines;
-  std::string_view rest = all;
-  for (int64_t number = 1; !rest.empty(); ++number) {
-    const std::string_view text = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), text.size() + 1));
+  for_each_line(all, [&](std::string_view text, int64_t number) {
     const Json json = parse_json(text, file, number);
     Fields fields(json, concat(file, ":", number));
     const int64_t record = finder.find(fields);
@@ -71,7 +68,7 @@ std::unordered_map<int64_t, Line> read_captions(const Manifest& manifest, const 
     const auto [at, fresh] = lines.emplace(record, Line{json["caption"].get<std::string>(), number});
     GMAIL_INPUT(fresh, file, ":", number, ": record \"", manifest[record].id, "\" has a caption in line ",
                 at->second.number);
-  }
+  });
   return lines;
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "io/files.h"
+#include "io/lines.h"
 
 namespace gmail {
 namespace {
@@ -40,14 +41,8 @@ constexpr auto kDebian = std::to_array<Moved>({
 template <class Use>
 void each_line(const std::string& text, Use&& use) {
   std::vector<std::string_view> fields;
-  const std::string_view all = text;
-  int64_t number = 0;
-  for (size_t begin = 0; begin < all.size();) {
-    const size_t end = std::min(all.find('\n', begin), all.size());
-    const std::string_view line = all.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    if (line.starts_with(' ')) continue;
+  for_each_line(text, [&](std::string_view line, int64_t number) {
+    if (line.starts_with(' ')) return;
     fields.clear();
     for (size_t at = line.find_first_not_of(" \r"); at < line.size();) {
       const size_t stop = std::min(line.find_first_of(" \r", at), line.size());
@@ -55,7 +50,7 @@ void each_line(const std::string& text, Use&& use) {
       at = line.find_first_not_of(" \r", stop);
     }
     if (!fields.empty()) use(fields, number);
-  }
+  });
 }
 
 int32_t parse_number(std::string_view field, const fs::path& file, int64_t line) {
