@@ -9,8 +9,10 @@
 #include "eval/caption_metrics.h"
 #include "eval/ptb_tokenizer.h"
 #include "io/json.h"
+#include "words.h"
 
 using namespace gmail;
+using namespace gmail::test;
 
 namespace {
 

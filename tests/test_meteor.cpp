@@ -11,6 +11,7 @@
 #include "eval/meteor_text.h"
 #include "io/json.h"
 #include "temporary.h"
+#include "words.h"
 
 using namespace gmail;
 using namespace gmail::test;

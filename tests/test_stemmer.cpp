@@ -2,10 +2,11 @@
 // gives.
 #include "catch.h"
 
-#include "eval/caption_metrics.h"
 #include "eval/english_stemmer.h"
+#include "words.h"
 
 using namespace gmail;
+using namespace gmail::test;
 
 TEST_CASE("stemmer: known answers") {
   // word, stem, word, stem, ...

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <span>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -343,16 +344,5 @@ CaptionScore rouge_l(const std::vector<CaptionedImage>& images) {
 
 CaptionScore cider(const std::vector<CaptionedImage>& images) { return cider_score(images, false); }
 CaptionScore cider_d(const std::vector<CaptionedImage>& images) { return cider_score(images, true); }
-
-Words caption_words(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\n\r\f\v";
-  Words words;
-  for (size_t begin = text.find_first_not_of(kSpace); begin != std::string_view::npos;) {
-    const size_t end = std::min(text.find_first_of(kSpace, begin), text.size());
-    words.emplace_back(text.substr(begin, end - begin));
-    begin = text.find_first_not_of(kSpace, end);
-  }
-  return words;
-}
 
 }  // namespace gmail

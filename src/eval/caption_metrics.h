@@ -24,7 +24,6 @@
 
 #include <array>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace gmail {
@@ -53,8 +52,5 @@ struct CaptionScore {
 [[nodiscard]] CaptionScore rouge_l(const std::vector<CaptionedImage>& images);  // eq. (2)
 [[nodiscard]] CaptionScore cider(const std::vector<CaptionedImage>& images);    // eq. (4)
 [[nodiscard]] CaptionScore cider_d(const std::vector<CaptionedImage>& images);  // eq. (5)
-
-// "a b  c" -> {"a", "b", "c"}: splits at white space and does nothing else
-[[nodiscard]] Words caption_words(std::string_view text);
 
 }  // namespace gmail
