@@ -172,15 +172,27 @@ TEST_CASE("gmail: kept embeddings of the real images change neither losses nor a
   CHECK(close(tuned[0], tuned[1], 1e-5) == "");
 }
 
-TEST_CASE("gmail: the arms see the same captions and differ in the embeddings") {
-  const TemporaryDir dir;
-  write_pairs(dir.path());
+namespace {
+
+// Pairs, a model, and an f_g that is no longer f_r.
+struct ArmWorld {
+  TemporaryDir dir;
   ClipModel model = tiny_model();
   GenClip g = GenClip::start(model.clip.image, {}, false, 1);
-  add_noise_to(g);
-  const Manifest generated = read_manifest(dir / "studio" / "generated.jsonl");
-  const Manifest real = read_manifest(dir / "photo" / "manifest.jsonl");
-  const auto data = [&](Arm arm) { return arm_data(Context(), arm, model, g, generated, real, 1); };
+  Manifest generated, real;
+  ArmWorld() {
+    write_pairs(dir.path());
+    add_noise_to(g);
+    generated = read_manifest(dir / "studio" / "generated.jsonl");
+    real = read_manifest(dir / "photo" / "manifest.jsonl");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("gmail: the arms see the same captions and differ in the embeddings") {
+  ArmWorld w;
+  const auto data = [&](Arm arm) { return arm_data(Context(), arm, w.model, w.g, w.generated, w.real, 1); };
   const EmbeddedPairs r = data(Arm::real), plain = data(Arm::generated), mixed = data(Arm::mixed),
                       aligned = data(Arm::gmail);
   for (const EmbeddedPairs* p : {&plain, &mixed, &aligned}) CHECK(p->captions == r.captions);
@@ -198,34 +210,29 @@ TEST_CASE("gmail: the arms see the same captions and differ in the embeddings") 
 }
 
 TEST_CASE("gmail: features are computed once; a cache of another encoder or of changed images is refused") {
-  const TemporaryDir dir;
-  write_pairs(dir.path());
-  ClipModel model = tiny_model();
-  GenClip g = GenClip::start(model.clip.image, {}, false, 1);
-  add_noise_to(g);
-  const Manifest generated = read_manifest(dir / "studio" / "generated.jsonl");
-  const Manifest real = read_manifest(dir / "photo" / "manifest.jsonl");
-  const FeatureOptions cache{.cache = dir / "features"};
+  ArmWorld w;
+  const FeatureOptions cache{.cache = w.dir / "features"};
   for (int pass = 0; pass < 2; ++pass)  // makes the cache, then reads it
     for (const Arm arm : kArms) {
-      const EmbeddedPairs plain = arm_data(Context(), arm, model, g, generated, real, 1),
-                          kept = arm_data(Context(), arm, model, g, generated, real, 1, cache);
+      const EmbeddedPairs plain = arm_data(Context(), arm, w.model, w.g, w.generated, w.real, 1),
+                          kept = arm_data(Context(), arm, w.model, w.g, w.generated, w.real, 1, cache);
       CHECK(kept.captions == plain.captions);
       CHECK(close(kept.embeddings, plain.embeddings, 0) == "");
     }
   CHECK(std::distance(fs::directory_iterator(cache.cache), {}) == 3);  // f_r(x_r), f_r(x_g), f_g(x_g)
   const auto refused = [&](const ImageEncoder& encoder, const Manifest& images, const std::string& what) {
-    CHECK_THROWS_WITH(image_features(Context(), encoder, images, model.preprocess, cache), Contains(what));
+    CHECK_THROWS_WITH(image_features(Context(), encoder, images, w.model.preprocess, cache), Contains(what));
   };
-  g.f_g.layers[0].self_attn.q_proj.lora->scale *= 2;
-  refused(generated_encoder(g), generated, "by another encoder");
-  g.f_g.layers[0].self_attn.q_proj.lora->scale /= 2;
-  CHECK(image_features(Context(), generated_encoder(g), generated, model.preprocess, cache).damage.empty());
-  Tensor b = g.f_g.layers[1].self_attn.v_proj.lora->b.value;
+  w.g.f_g.layers[0].self_attn.q_proj.lora->scale *= 2;
+  refused(generated_encoder(w.g), w.generated, "by another encoder");
+  w.g.f_g.layers[0].self_attn.q_proj.lora->scale /= 2;
+  CHECK(image_features(Context(), generated_encoder(w.g), w.generated, w.model.preprocess, cache)
+            .damage.empty());
+  Tensor b = w.g.f_g.layers[1].self_attn.v_proj.lora->b.value;
   b.data<float>()[b.numel() - 1] += 1e-3F;
-  refused(generated_encoder(g), generated, "by another encoder");
-  fs::last_write_time(real.image_path(3), fs::file_time_type::clock::now() + std::chrono::hours(1));
-  refused(real_encoder(model.clip.image, nullptr), real, "of images that have changed");
+  refused(generated_encoder(w.g), w.generated, "by another encoder");
+  fs::last_write_time(w.real.image_path(3), fs::file_time_type::clock::now() + std::chrono::hours(1));
+  refused(real_encoder(w.model.clip.image, nullptr), w.real, "of images that have changed");
 }
 
 TEST_CASE("gmail: a drawn image depends on its caption and seed, not on the batch") {
